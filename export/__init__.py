@@ -1,0 +1,1 @@
+"""Trained model to artifact; the first formats land with their own issue."""
