@@ -35,7 +35,7 @@ def dense_image_warp(image: Any, flow: Any) -> tf.Tensor:
         raise ValueError(
             f"image must be floating point, received {image.dtype.name}; scale it to [-1, 1] first."
         )
-    if image.shape.rank != 4 or not (image.shape[:3] + [2]).is_compatible_with(flow.shape):
+    if image.shape.rank != 4 or not flow.shape.is_compatible_with([*image.shape[:3], 2]):
         raise ValueError(
             "image and flow must have shapes (batch, height, width, channels) and (batch, height, width, 2), "
             f"received {tuple(image.shape)} and {tuple(flow.shape)}."
@@ -51,7 +51,9 @@ def dense_image_warp(image: Any, flow: Any) -> tf.Tensor:
     pixels = tf.reshape(image, (batch, height * width, channels))
 
     def mix(first: tf.Tensor, second: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
-        return first + tf.cast(weight, image.dtype)[..., None] * (second - first)
+        # This form is exact at weights 0 and 1: whole offsets copy pixels.
+        weight = tf.cast(weight, image.dtype)[..., None]
+        return (1 - weight) * first + weight * second
 
     def line(row: tf.Tensor) -> tf.Tensor:
         left, right = (tf.gather(pixels, row * width + column, batch_dims=1) for column in columns)
@@ -93,24 +95,25 @@ def gaussian_blur(
         ValueError: Wrong rank, padding, kernel size or sigma, or an image too small to reflect.
     """
     images = tf.convert_to_tensor(images)
-    sizes = (kernel_size, kernel_size) if isinstance(kernel_size, int) else tuple(kernel_size)
-    sigmas = (sigma, sigma) if isinstance(sigma, int | float) else tuple(sigma)
+    sizes = (kernel_size, kernel_size) if np.ndim(kernel_size) == 0 else tuple(kernel_size)
+    sigmas = (sigma, sigma) if np.ndim(sigma) == 0 else tuple(sigma)
     if images.shape.rank not in (3, 4):
         raise ValueError(
             f"images must have shape (batch, height, width, channels), received {tuple(images.shape)}."
         )
-    if len(sizes) != 2 or not all(isinstance(k, int) and k >= 1 for k in sizes):
+    if len(sizes) != 2 or not all(k >= 1 and k == int(k) for k in sizes):
         raise ValueError(f"kernel_size must be one or two positive whole numbers, received {kernel_size}.")
     if len(sigmas) != 2 or not all(0 <= s < math.inf for s in sigmas):
         raise ValueError(f"sigma must be one or two numbers of at least 0, received {sigma}.")
     reach = {"reflect": 1, "symmetric": 0, "constant": -math.inf}
     if padding.lower() not in reach:
         raise ValueError(f'padding must be "reflect", "symmetric" or "constant", received {padding!r}.')
+    sizes = tuple(int(k) for k in sizes)
     for size, extent in zip(sizes, images.shape[-3:-1], strict=True):
         if extent is not None and size // 2 > extent - reach[padding.lower()]:
             raise ValueError(
-                f"A kernel of {size} pixels cannot {padding.lower()} an image of shape {tuple(images.shape)}: "
-                'take a smaller kernel or padding="constant".'
+                f"A kernel of {size} pixels is too large to {padding.lower()} images of shape "
+                f'{tuple(images.shape)}; take a smaller one or padding="constant".'
             )
 
     dtype = images.dtype
@@ -144,7 +147,7 @@ def to_uint8(images: Any) -> np.ndarray:
         A uint8 array of the same shape.
 
     Raises:
-        ValueError: Another type, NaN, or values that cannot be meant for [-1, 1] (beyond ±2).
+        ValueError: Another type, NaN, or values that are plainly meant for [0, 255].
     """
     array = np.asarray(images)
     if array.dtype == np.uint8:
@@ -156,7 +159,7 @@ def to_uint8(images: Any) -> np.ndarray:
         raise ValueError(
             f"images contain {np.isnan(array).sum()} NaN of {array.size} values; look for their cause."
         )
-    if array.size and np.abs(array).max() > 2.0:
+    if array.size and array.min() >= 0.0 and array.max() > 2.0:
         raise ValueError(
             f"images must lie in [-1, 1], received values from {array.min():g} to {array.max():g}; "
             "scale bytes by x / 127.5 - 1."
@@ -275,7 +278,7 @@ def load_image(path: str | os.PathLike[str], max_size: int | None = None) -> np.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} is not an image that Pillow can read, or is damaged: {error}.") from error
     if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(_to_bytes(np.asarray(image, "float64")))
+        image = Image.fromarray(_to_bytes(np.asarray(image, "float64"), image.mode))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -287,7 +290,10 @@ def load_image(path: str | os.PathLike[str], max_size: int | None = None) -> np.
     return np.asarray(image, "float32") / 127.5 - 1.0
 
 
-def _to_bytes(grey: np.ndarray) -> np.ndarray:
+def _to_bytes(grey: np.ndarray, mode: str) -> np.ndarray:
     """Grey values of more than eight bits as bytes; Pillow itself would cut them off at 255."""
-    full = 1.0 if 0.0 <= grey.min() and grey.max() <= 1.0 else 255.0 if grey.max() <= 255.0 else 65535.0
-    return np.round(np.clip(grey / full, 0.0, 1.0) * 255.0).astype("uint8")
+    if mode.startswith("I"):
+        white = 65535.0
+    else:  # floating point has no fixed range: take the smallest usual one that holds the values
+        white = next((w for w in (1.0, 255.0, 65535.0) if grey.max() <= w), grey.max())
+    return np.round(np.clip(grey / white, 0.0, 1.0) * 255.0).astype("uint8")

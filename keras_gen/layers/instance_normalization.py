@@ -62,8 +62,8 @@ class InstanceNormalization(keras.layers.Layer):
     def build(self, input_shape: Any) -> None:
         if len(input_shape) < 3 or input_shape[-1] is None:
             raise ValueError(
-                "InstanceNormalization expects inputs of shape (batch, ..., channels) with a spatial axis and "
-                f"a known number of channels, received {tuple(input_shape)}; give the input a full shape."
+                "InstanceNormalization expects inputs of shape (batch, ..., channels) with a spatial axis "
+                f"and a known number of channels, received {tuple(input_shape)}; give the input a full shape."
             )
         channels = (input_shape[-1],)
         self.input_spec = keras.layers.InputSpec(ndim=len(input_shape), axes={-1: input_shape[-1]})
