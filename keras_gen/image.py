@@ -95,8 +95,8 @@ def gaussian_blur(
         ValueError: Wrong rank, padding, kernel size or sigma, or an image too small to reflect.
     """
     images = tf.convert_to_tensor(images)
-    sizes = (kernel_size, kernel_size) if np.ndim(kernel_size) == 0 else tuple(kernel_size)
-    sigmas = (sigma, sigma) if np.ndim(sigma) == 0 else tuple(sigma)
+    sizes: list[Any] = [kernel_size] * 2 if np.ndim(kernel_size) == 0 else list(np.ravel(kernel_size))
+    sigmas: list[Any] = [sigma] * 2 if np.ndim(sigma) == 0 else list(np.ravel(sigma))
     if images.shape.rank not in (3, 4):
         raise ValueError(
             f"images must have shape (batch, height, width, channels), received {tuple(images.shape)}."
@@ -108,7 +108,7 @@ def gaussian_blur(
     reach = {"reflect": 1, "symmetric": 0, "constant": -math.inf}
     if padding.lower() not in reach:
         raise ValueError(f'padding must be "reflect", "symmetric" or "constant", received {padding!r}.')
-    sizes = tuple(int(k) for k in sizes)
+    sizes = [int(k) for k in sizes]
     for size, extent in zip(sizes, images.shape[-3:-1], strict=True):
         if extent is not None and size // 2 > extent - reach[padding.lower()]:
             raise ValueError(
@@ -285,8 +285,8 @@ def load_image(path: str | os.PathLike[str], max_size: int | None = None) -> np.
     image = image.convert("RGB")
     if max_size is not None and max(image.size) > max_size:
         ratio = max_size / max(image.size)
-        size = tuple(max(1, round(side * ratio)) for side in image.size)
-        image = image.resize(size, Image.Resampling.LANCZOS)
+        width, height = (max(1, round(side * ratio)) for side in image.size)
+        image = image.resize((width, height), Image.Resampling.LANCZOS)
     return np.asarray(image, "float32") / 127.5 - 1.0
 
 

@@ -48,10 +48,8 @@ def test_warp_has_a_gradient_at_a_flow_of_zeros():
 
 
 def test_warp_gradients_equal_finite_differences():
-    flow = REFERENCE["flow"].astype("float64") * 0.4
-    theory, numeric = tf.test.compute_gradient(
-        image.dense_image_warp, [noise(2, 9, 8, 1).astype("float64"), flow]
-    )
+    x, flow = noise(1, 3, 4, 1).astype("float64"), REFERENCE["flow"][:1, :3, :4].astype("float64") * 0.4
+    theory, numeric = tf.test.compute_gradient(image.dense_image_warp, [x, flow])
     for exact, difference in zip(theory, numeric, strict=True):
         np.testing.assert_allclose(exact, difference, atol=1e-6)
 
