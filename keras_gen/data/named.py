@@ -1,6 +1,8 @@
 """Any data set of tensorflow-datasets that has images."""
 
 import re
+import socket
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -172,13 +174,32 @@ def _builder(name: str, origin: str, data_dir: str | None) -> Any:
 def _prepare(builder: Any, origin: str) -> None:
     if builder.is_prepared():
         return
+    from tensorflow_datasets.core.download import downloader
+
+    online = _is_online()
+    retries = downloader.MAX_RETRIES
     try:
+        # Data sets that are generated need no network. Those that do would try for minutes.
+        downloader.MAX_RETRIES = retries if online else 0
         builder.download_and_prepare()
     except Exception as error:
+        offline = not online and isinstance(error, OSError)
+        reason = "there is no network" if offline else _first_line(error)
         raise FileNotFoundError(
-            f"{origin} is not in {builder.data_dir} and could not be downloaded ({_first_line(error)}): "
+            f"{origin} is not in {builder.data_dir} and could not be downloaded ({reason}): "
             "connect to the network once, or give the data_dir that holds it"
         ) from error
+    finally:
+        downloader.MAX_RETRIES = retries
+
+
+def _is_online() -> bool:
+    if urllib.request.getproxies():
+        return True
+    try:
+        return bool(socket.getaddrinfo("storage.googleapis.com", 443))
+    except OSError:
+        return False
 
 
 def _features(builder: Any, origin: str) -> tuple[str, str | None]:

@@ -45,6 +45,9 @@ def open_npz(argument: str, split: str, origin: str) -> ArraySource:
     if not path.is_file():
         raise FileNotFoundError(f"{origin}: there is no file {path}")
     try:
+        with path.open("rb") as file:
+            if not file.read(6).startswith((b"\x93NUMPY", b"PK")):
+                raise ValueError("it starts as neither .npz nor .npy")
         archive = np.load(path, allow_pickle=False)
         # Arrays are read when asked for; headers alone tell the counts.
         shapes = {"arr_0": archive.shape} if isinstance(archive, np.ndarray) else _shapes(path)

@@ -2,7 +2,7 @@
 
 import operator
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from os import PathLike
 from typing import Literal
@@ -128,19 +128,21 @@ def load(
         else source.stream(geometry)
     )
     count = len(stored.images) if isinstance(stored, Images) else stored.num_examples
-    if drop_remainder is None:
-        drop_remainder = shuffle and source.training
     if batch_size is not None and count < batch_size:
         warnings.warn(
             f"{spec} has only {count} images, fewer than batch_size={batch_size}: using {count}", stacklevel=2
         )
         batch_size = count
+    if drop_remainder is None:
+        drop_remainder = shuffle and source.training
     size, drop = (_UNBATCHED, False) if batch_size is None else (batch_size, drop_remainder)
-    epoch = _from_memory if isinstance(stored, Images) else _from_stream
-
-    dataset = epoch_seeds(seed, initial_epoch).flat_map(
-        lambda key: epoch(stored, geometry, key, shuffle, flip, size, drop)  # type: ignore[arg-type]
+    make_epoch = (
+        _from_memory(stored, geometry, shuffle, flip, size, drop)
+        if isinstance(stored, Images)
+        else _from_stream(stored, geometry, shuffle, flip, size, drop)
     )
+
+    dataset = epoch_seeds(seed, initial_epoch).flat_map(make_epoch)
     if batch_size is None:
         dataset = dataset.unbatch()
     if not labels:
@@ -155,37 +157,41 @@ def load(
 
 
 def _from_memory(
-    stored: Images, geometry: Geometry, key: tf.Tensor, shuffle: bool, flip: bool, batch_size: int, drop: bool
-) -> tf.data.Dataset:
-    """One epoch: indices are batched, then each batch is gathered, cropped and converted at once."""
+    stored: Images, geometry: Geometry, shuffle: bool, flip: bool, batch_size: int, drop: bool
+) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    """Epochs where indices are batched, then each batch is gathered, cropped and converted at once."""
+    # Tensors made here are captured by reference; made while an epoch is traced they would be copied into it.
     with tf.device("CPU:0"):
         images, sizes, labels = (tf.constant(array) for array in stored)
     count = len(stored.images)
 
     def gather(indices: tf.Tensor, places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        batch = tf.gather(images, indices)
-        batch = _augment(batch, tf.gather(sizes, indices), places, geometry, flip)
+        batch = _augment(tf.gather(images, indices), tf.gather(sizes, indices), places, geometry, flip)
         return to_float(batch), tf.gather(labels, indices)
 
-    plan = tf.data.Dataset.from_tensor_slices((order(key, count, shuffle), draws(key, count)))
-    return plan.batch(batch_size, drop_remainder=drop).map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+    def epoch(key: tf.Tensor) -> tf.data.Dataset:
+        plan = tf.data.Dataset.from_tensor_slices((order(key, count, shuffle), draws(key, count)))
+        return plan.batch(batch_size, drop_remainder=drop).map(gather, num_parallel_calls=tf.data.AUTOTUNE)
+
+    return epoch
 
 
 def _from_stream(
-    stored: Stream, geometry: Geometry, key: tf.Tensor, shuffle: bool, flip: bool, batch_size: int, drop: bool
-) -> tf.data.Dataset:
-    """One epoch: each image is read, resized and cropped, then batches are converted."""
+    stored: Stream, geometry: Geometry, shuffle: bool, flip: bool, batch_size: int, drop: bool
+) -> Callable[[tf.Tensor], tf.data.Dataset]:
+    """Epochs where each image is read, resized and cropped, then batches are converted."""
 
     def augment(example: tuple[tf.Tensor, tf.Tensor], places: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, label = example
         size = tf.shape(image)[:2]
         return _augment(image[None], size[None], places[None], geometry, flip)[0], label
 
-    examples = tf.data.Dataset.zip(
-        stored.epoch(key, shuffle), tf.data.Dataset.from_tensor_slices(draws(key, stored.num_examples))
-    )
-    batches = examples.map(lambda image_label, places: augment(image_label, places)).batch(batch_size, drop)
-    return batches.map(lambda images, labels: (to_float(images), labels))
+    def epoch(key: tf.Tensor) -> tf.data.Dataset:
+        places = tf.data.Dataset.from_tensor_slices(draws(key, stored.num_examples))
+        examples = tf.data.Dataset.zip(stored.epoch(key, shuffle), places).map(augment)
+        return examples.batch(batch_size, drop_remainder=drop).map(lambda x, y: (to_float(x), y))
+
+    return epoch
 
 
 def _augment(
