@@ -18,7 +18,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_gen.metrics.classifier import classifier_features, is_labelled
+from keras_gen.metrics.classifier import classifier_features, float32_policy, is_labelled
 
 _LARGEST_SIDE = 32
 _SECONDS_WITHOUT_ANSWER = 10.0
@@ -71,6 +71,7 @@ def feature_extractor(
         return extractor
 
 
+@float32_policy()
 def inception_features(
     image_shape: tuple[int, int, int], weights: str | os.PathLike[str] | None = "imagenet"
 ) -> keras.Model:
@@ -99,7 +100,7 @@ def inception_features(
     source = weights if weights in (None, "imagenet") else Path(weights)
     if isinstance(source, Path) and not source.is_file():
         raise FileNotFoundError(f"There is no file {source} with weights of Inception v3.")
-    with _float32(), _impatient_sockets():
+    with _impatient_sockets():
         try:
             network = keras.applications.InceptionV3(
                 include_top=False, weights=source, input_shape=(299, 299, 3), pooling="avg"
@@ -123,6 +124,7 @@ def inception_features(
     return extractor
 
 
+@float32_policy()
 def projection_features(image_shape: tuple[int, int, int], num_features: int = 64) -> keras.Model:
     """Pixels, reduced to at most 32×32, on a fixed random orthonormal basis: the fallback without labels.
 
@@ -151,7 +153,7 @@ def projection_features(image_shape: tuple[int, int, int], num_features: int = 6
             f"num_features must lie between 1 and {values} for {shape}, received {num_features}."
         )
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((values, num_features)))[0]
-    with _float32():
+    with float32_policy():
         inputs = keras.Input(shape)
         x = keras.layers.Resizing(height, width, antialias=True)(inputs)
         x = keras.layers.Flatten()(x)
@@ -172,17 +174,6 @@ def _check_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
     ):
         raise ValueError(f"image_shape must be (height, width, 1 or 3), received {image_shape}.")
     return shape
-
-
-@contextlib.contextmanager
-def _float32() -> Iterator[None]:
-    """Layers without a dtype of their own follow the global policy: features are float32 under each."""
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 @contextlib.contextmanager

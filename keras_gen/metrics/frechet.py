@@ -115,9 +115,9 @@ class FrechetDistance(keras.metrics.Metric):
     """Streaming Fréchet distance between real and generated images.
 
     The state are float64 sums, taken relative to the first batch's mean so that large means cost no
-    precision: any split into batches gives the number of `frechet_distance` on the whole. It works eagerly, in a
-    `tf.function` and in the replicas of a `tf.distribute` strategy; there give `num_features` unless the
-    extractor is a Keras model of known output size, since replicas cannot create variables.
+    precision: any split into batches gives the number of `frechet_distance` on the whole. It works eagerly,
+    in a `tf.function` and in the replicas of a `tf.distribute` strategy; there, build it in the strategy's
+    scope and give `num_features` unless the extractor is a Keras model, since replicas create no variables.
 
     Distances compare only within one feature space: report `feature_space` beside the number.
 
@@ -159,18 +159,23 @@ class FrechetDistance(keras.metrics.Metric):
         if num_features is not None:
             self._create_sums(num_features)
 
-    def update_state(self, real_images: Any, fake_images: Any) -> None:
+    def update_state(self, real_images: Any, fake_images: Any, sample_weight: Any = None) -> None:
         """Adds a batch of each side; the two need not be of one size.
 
         Args:
             real_images: (batch, ...), what the feature extractor takes; at least float32, in [-1, 1] for the
                 package's own extractors.
             fake_images: The same for generated images.
+            sample_weight: None; the place is there for `compile(metrics=[...])`.
 
         Raises:
-            ValueError: The number of features differs from the batches before.
+            ValueError: The number of features differs from the batches before, or samples are weighted.
             tf.errors.InvalidArgumentError: Features are NaN or infinite.
         """
+        if sample_weight is not None:
+            raise ValueError(
+                "FrechetDistance counts all samples alike, received sample_weight; leave it out."
+            )
         self.update_real(real_images)
         self.update_fake(fake_images)
 

@@ -1,0 +1,41 @@
+"""Layers that the networks are made of: Keras's own, and replacements where ours is faster or more exact.
+
+A replacement has the name, arguments, weights and config of the Keras layer that it stands for.
+"""
+
+from keras.layers import (
+    Activation,
+    Conv2DTranspose,
+    Cropping2D,
+    Dense,
+    Flatten,
+    Input,
+    Reshape,
+    SpectralNormalization,
+    ZeroPadding2D,
+)
+
+from keras_gen.layers.activation import LeakyReLU, leaky_relu
+from keras_gen.layers.batch_normalization import BatchNormalization
+from keras_gen.layers.convolution import Conv2D, UpSamplingConv2D
+from keras_gen.layers.dropout import Dropout
+from keras_gen.layers.instance_normalization import InstanceNormalization
+
+__all__ = [
+    "Activation",
+    "BatchNormalization",
+    "Conv2D",
+    "Conv2DTranspose",
+    "Cropping2D",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "Input",
+    "InstanceNormalization",
+    "LeakyReLU",
+    "Reshape",
+    "SpectralNormalization",
+    "UpSamplingConv2D",
+    "ZeroPadding2D",
+    "leaky_relu",
+]

@@ -1,0 +1,294 @@
+"""Convolutions that choose, by their static output size, how each of their three products is computed.
+
+A convolution and its two gradients are one bilinear form, so the derivative of each product is again one of
+the three: :func:`convolve`, :func:`input_gradient`, :func:`kernel_gradient`. Written that way, derivatives of
+any order (the gradient penalty takes two, curvature three) use the fast form of each product.
+
+Why not always oneDNN's convolution: on 2x2 outputs most of its products meet padding, and it reorders the
+whole kernel for a handful of positions. There, one matrix product per output position over just the valid
+taps is two to four times faster on CPUs; so is the kernel's gradient as one matrix product over image
+patches up to 4x4 in bfloat16. Elsewhere, and on GPUs, oneDNN or cuDNN win.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+
+import keras
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """The static sizes of a two-dimensional convolution, each a pair (height, width)."""
+
+    input_size: tuple[int, int]
+    kernel_size: tuple[int, int]
+    strides: tuple[int, int]
+    padding: str  # "same" or "valid"
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """The spatial size of the convolution's output."""
+        return tuple(len(windows) for windows in self.windows)  # type: ignore[return-value]
+
+    @functools.cached_property
+    def padding_before(self) -> tuple[int, int]:
+        """Rows above and columns to the left of the image that TensorFlow's padding adds."""
+        return tuple(before for before, _ in self._paddings)  # type: ignore[return-value]
+
+    @property
+    def _paddings(self) -> list[tuple[int, int]]:
+        if self.padding == "valid":
+            return [(0, 0), (0, 0)]
+        sizes = zip(self.input_size, self.kernel_size, self.strides, strict=True)
+        totals = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size, kernel, stride in sizes]
+        return [(total // 2, total - total // 2) for total in totals]
+
+    @functools.cached_property
+    def windows(self) -> list[list[tuple[int, int, int]]]:
+        """For each axis and output position: first and last input index that is no padding, first tap."""
+        result = []
+        for size, kernel, stride, (before, after) in zip(
+            self.input_size, self.kernel_size, self.strides, self._paddings, strict=True
+        ):
+            starts = range(-before, size + after - kernel + 1, stride)
+            result.append([(max(s, 0), min(s + kernel, size), max(-s, 0)) for s in starts])
+        return result
+
+    def positions(self):
+        """Yields output row and column, and the slices of the image and of the kernel that meet there."""
+        for row, (top, bottom, first_row) in enumerate(self.windows[0]):
+            for column, (left, right, first_column) in enumerate(self.windows[1]):
+                image = slice(top, bottom), slice(left, right)
+                taps = (
+                    slice(first_row, first_row + bottom - top),
+                    slice(first_column, first_column + right - left),
+                )
+                yield row, column, image, taps
+
+
+@functools.cache
+def _on_cpu() -> bool:
+    return not tf.config.list_physical_devices("GPU")
+
+
+def _by_position(geometry: Geometry) -> bool:
+    return _on_cpu() and max(geometry.output_size) <= 2
+
+
+def _by_patches(geometry: Geometry, dtype: tf.DType) -> bool:
+    return _on_cpu() and max(geometry.output_size) <= (4 if dtype == tf.bfloat16 else 2)
+
+
+def _strides(geometry: Geometry) -> list[int]:
+    return [1, *geometry.strides, 1]
+
+
+def _flat(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(tensor, (-1, tensor.shape[-1]))
+
+
+def _rows(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(tensor, (-1, tensor.shape[1] * tensor.shape[2] * tensor.shape[3]))
+
+
+def _forward(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    if not _by_position(geometry):
+        return tf.nn.conv2d(images, kernel, _strides(geometry), geometry.padding.upper())
+    outputs = [
+        tf.matmul(_rows(images[:, rows, columns]), _flat(kernel[taps]))
+        for _, _, (rows, columns), taps in geometry.positions()
+    ]
+    return tf.reshape(tf.stack(outputs, axis=1), (-1, *geometry.output_size, kernel.shape[-1]))
+
+
+def _input_gradient(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    height, width = geometry.input_size
+    channels = kernel.shape[2]
+    if not _by_position(geometry):
+        shape = [tf.shape(gradient)[0], height, width, channels]
+        return tf.nn.conv2d_transpose(gradient, kernel, shape, _strides(geometry), geometry.padding.upper())
+    total = []
+    for row, column, (rows, columns), taps in geometry.positions():
+        piece = tf.matmul(gradient[:, row, column], _flat(kernel[taps]), transpose_b=True)
+        piece = tf.reshape(piece, (-1, rows.stop - rows.start, columns.stop - columns.start, channels))
+        borders = [[rows.start, height - rows.stop], [columns.start, width - columns.stop]]
+        total.append(tf.pad(piece, [[0, 0], *borders, [0, 0]]))
+    return tf.add_n(total)
+
+
+def _kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    shape = [*geometry.kernel_size, images.shape[-1], gradient.shape[-1]]
+    if not _by_patches(geometry, images.dtype):
+        return tf.raw_ops.Conv2DBackpropFilter(
+            input=images,
+            filter_sizes=shape,
+            out_backprop=gradient,
+            strides=_strides(geometry),
+            padding=geometry.padding.upper(),
+        )
+    (kernel_height, kernel_width), (down, right) = geometry.kernel_size, geometry.strides
+    padded = tf.pad(images, [[0, 0], *map(list, geometry._paddings), [0, 0]])
+    rows, columns = geometry.output_size
+    patches = tf.stack(
+        [
+            _rows(padded[:, i * down : i * down + kernel_height, j * right : j * right + kernel_width])
+            for i in range(rows)
+            for j in range(columns)
+        ],
+        axis=1,
+    )
+    return tf.reshape(tf.matmul(_flat(patches), _flat(gradient), transpose_a=True), shape)
+
+
+def convolve(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    """Convolves (cross-correlates, as in every deep-learning library) images with a kernel.
+
+    Args:
+        images: (batch, height, width, channels).
+        kernel: (kernel height, kernel width, channels, filters), of the images' dtype.
+        geometry: the static sizes.
+
+    Returns:
+        (batch, output height, output width, filters); differentiable to any order.
+    """
+
+    @tf.custom_gradient
+    def product(images, kernel):
+        def gradient(upstream):
+            return input_gradient(upstream, kernel, geometry), kernel_gradient(images, upstream, geometry)
+
+        return _forward(images, kernel, geometry), gradient
+
+    return product(images, kernel)
+
+
+def input_gradient(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    """The gradient of :func:`convolve` by its images, which is also the transposed convolution.
+
+    Args:
+        gradient: (batch, output height, output width, filters).
+        kernel: (kernel height, kernel width, channels, filters).
+        geometry: the static sizes of the convolution whose transpose this is.
+
+    Returns:
+        (batch, height, width, channels).
+    """
+
+    @tf.custom_gradient
+    def product(gradient, kernel):
+        def second(upstream):
+            return convolve(upstream, kernel, geometry), kernel_gradient(upstream, gradient, geometry)
+
+        return _input_gradient(gradient, kernel, geometry), second
+
+    return product(gradient, kernel)
+
+
+def kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    """The gradient of :func:`convolve` by its kernel.
+
+    Args:
+        images: (batch, height, width, channels).
+        gradient: (batch, output height, output width, filters).
+        geometry: the static sizes.
+
+    Returns:
+        (kernel height, kernel width, channels, filters).
+    """
+
+    @tf.custom_gradient
+    def product(images, gradient):
+        def second(upstream):
+            return input_gradient(gradient, upstream, geometry), convolve(images, upstream, geometry)
+
+        return _kernel_gradient(images, gradient, geometry), second
+
+    return product(images, gradient)
+
+
+def _static(layer, inputs) -> bool:
+    """Whether the layer is of the plain kind, with the static sizes, that the products above cover."""
+    return (
+        layer.data_format == "channels_last"
+        and layer.padding in ("same", "valid")
+        and tuple(layer.dilation_rate) == (1, 1)
+        and getattr(layer, "groups", 1) == 1
+        and None not in inputs.shape[1:]
+    )
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class Conv2D(keras.layers.Conv2D):
+    """Drop-in for `keras.layers.Conv2D`: same arguments, weights and config, results equal to rounding.
+
+    In training on a CPU, small outputs are computed by matrix products (see this module's text). At
+    inference, and wherever the fast forms do not apply (dilation, groups, channels first, sizes that are not
+    static), it is Keras's own convolution, so that an export holds one plain convolution operator.
+    """
+
+    def call(self, inputs, training=None):
+        if not training or not _static(self, inputs):
+            return super().call(inputs)
+        geometry = Geometry(tuple(inputs.shape[1:3]), self.kernel_size, self.strides, self.padding)
+        if not _by_patches(geometry, tf.as_dtype(self.compute_dtype)):
+            return super().call(inputs)
+        outputs = convolve(inputs, tf.convert_to_tensor(self.kernel), geometry)
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class UpSamplingConv2D(keras.layers.Conv2D):
+    """Nearest up-sampling by two, then a "same" convolution of stride 1, as one transposed convolution.
+
+    Up-sampling only repeats pixels, so a 3x3 convolution behind it meets each small-image pixel through sums
+    of its taps. Those sums form a 4x4 kernel of stride 2: 16 products per small-image pixel in place of 36.
+    Weights and results (to rounding) are those of `UpSampling2D(2)` followed by `Conv2D`.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: an odd size, 3 as a rule.
+        **options: those of `keras.layers.Conv2D`; strides, dilation and groups stay 1, padding "same".
+
+    Raises:
+        ValueError: an even kernel, or an option that the fusion does not cover.
+    """
+
+    def __init__(self, filters, kernel_size=3, **options):
+        options.setdefault("padding", "same")
+        super().__init__(filters, kernel_size, **options)
+        plain = self.padding == "same" and self.groups == 1 and self.data_format == "channels_last"
+        ones = all(value == 1 for value in (*self.strides, *self.dilation_rate))
+        if not (plain and ones and all(size % 2 == 1 for size in self.kernel_size)):
+            raise ValueError(
+                "UpSamplingConv2D needs an odd kernel_size, padding='same', channels last, and strides, "
+                f"dilation_rate and groups of 1; received kernel_size={self.kernel_size}, "
+                f"padding={self.padding!r}, data_format={self.data_format!r}, strides={self.strides}, "
+                f"dilation_rate={self.dilation_rate}, groups={self.groups}. Use keras.layers.UpSampling2D "
+                "followed by Conv2D for those."
+            )
+
+    def compute_output_shape(self, input_shape):
+        batch, height, width, _ = input_shape
+        return (batch, height and 2 * height, width and 2 * width, self.filters)
+
+    def call(self, inputs):
+        flipped = tf.transpose(tf.convert_to_tensor(self.kernel)[::-1, ::-1], (0, 1, 3, 2))
+        # Every small pixel stands twice along each axis: the taps that meet it add up.
+        pads = ((0, 1), (1, 0))
+        kernel = tf.add_n([tf.pad(flipped, [rows, columns, (0, 0), (0, 0)]) for rows in pads for columns in pads])
+        if None in inputs.shape[1:3]:
+            sizes = tf.shape(inputs)
+            shape = [sizes[0], 2 * sizes[1], 2 * sizes[2], self.filters]
+            outputs = tf.nn.conv2d_transpose(inputs, kernel, shape, 2, "SAME")
+        else:
+            height, width = inputs.shape[1:3]
+            geometry = Geometry((2 * height, 2 * width), tuple(kernel.shape[:2]), (2, 2), "same")
+            outputs = input_gradient(inputs, kernel, geometry)
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
+        return outputs if self.activation is None else self.activation(outputs)

@@ -1,0 +1,332 @@
+"""GenerativeModel: several networks and optimizers in one `keras.Model`, on every strategy, saved exactly."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import re
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen import moving_average
+from keras_gen.distribute import mean_over_replicas, replica_count
+from keras_gen.random import RandomStream
+
+_NON_FINITE = "keras_gen:non-finite"
+_OUT_OF_RANGE = "keras_gen:out-of-range"
+_TOLERANCE = 1e-3  # rounding of resized or half-precision images
+
+
+class GenerativeModel(keras.Model):
+    """Base of every model here: a set of *players*, each with networks, an optimizer, and a loss.
+
+    A subclass names its players, its logs, and the network that `sample` runs, and writes `train_step` and
+    `test_step`; both get images, or (images, labels, …), and call :meth:`update` for each player in turn.
+
+    Everything that training depends on is a variable or config of the model, so that a saved model goes on
+    exactly: networks, optimizers, moving average, `step`, `epoch` and `seed`. Random numbers are drawn from
+    `(seed, step)` per example of the global batch, never from a hidden generator.
+
+    Args:
+        seed: an integer; None draws one, which is then kept in the config.
+        name: the model's name.
+    """
+
+    #: Names of the losses, penalties and norms whose running means `fit` shows.
+    log_names: tuple[str, ...] = ()
+
+    def __init__(self, *, seed: int | None = None, name: str | None = None):
+        super().__init__(name=name, dtype="float32")
+        self.seed = random.SystemRandom().randrange(2**31) if seed is None else int(seed)
+        counter = {"shape": (), "dtype": "int64", "initializer": "zeros", "trainable": False}
+        self.step = self.add_weight(**counter, name="step", aggregation="only_first_replica")
+        self.epoch = self.add_weight(**counter, name="epoch", aggregation="only_first_replica")
+        self.trackers: dict[str, keras.metrics.Mean] = {}
+        self.ema_decay: float | None = None
+        self.gradient_clip_norm: float | None = None
+
+    # What a subclass says of itself.
+
+    @property
+    def players(self) -> dict[str, keras.Model]:
+        """Each player's name and network, in the order in which they are updated."""
+        raise NotImplementedError(f"{type(self).__name__} must define players")
+
+    @property
+    def sampled_network(self) -> keras.Model:
+        """The network that makes images, and whose moving average is kept."""
+        raise NotImplementedError(f"{type(self).__name__} must define sampled_network")
+
+    # Compiling.
+
+    def compile(
+        self,
+        *,
+        optimizers: dict[str, keras.optimizers.Optimizer],
+        gradient_clip_norm: float | None = None,
+        ema_decay: float | None = None,
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        jit_compile: bool = False,
+    ) -> None:
+        """Sets what training needs beside the networks.
+
+        Args:
+            optimizers: one for each player.
+            gradient_clip_norm: the largest norm of each player's whole gradient; None does not clip.
+            ema_decay: decay of the exponential moving average of the sampled network's weights, in [0, 1),
+                e.g. 0.999; `sample` then uses the average. None keeps none.
+            run_eagerly: run the step op by op, for debugging.
+            steps_per_execution: steps in one call of the compiled function.
+            jit_compile: compile with XLA. Off: on CPUs XLA is many times slower for the second derivatives
+                of strided convolutions.
+
+        Raises:
+            ValueError: a decay or norm out of range.
+        """
+        if gradient_clip_norm is not None and not gradient_clip_norm > 0:
+            raise ValueError(f"gradient_clip_norm must be above zero; received {gradient_clip_norm}.")
+        if ema_decay is not None and not 0 <= ema_decay < 1:
+            raise ValueError(f"ema_decay must be in [0, 1), as a rule 0.99 to 0.9999; received {ema_decay}.")
+        super().compile(
+            optimizer=None,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            jit_compile=jit_compile,
+        )
+        self.gradient_clip_norm, self.ema_decay = gradient_clip_norm, ema_decay
+        for player, optimizer in optimizers.items():
+            optimizer = keras.optimizers.get(optimizer)
+            setattr(self, f"{player}_optimizer", optimizer)
+            if not optimizer.built:
+                optimizer.build(self.players[player].trainable_variables)
+        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
+        self.ema_network = None if ema_decay is None else _copy(self.sampled_network)
+
+    def get_compile_config(self) -> dict:
+        """What `compile` was called with, for saving."""
+        optimizers = {
+            f"{player}_optimizer": keras.saving.serialize_keras_object(getattr(self, f"{player}_optimizer"))
+            for player in self.players
+        }
+        return {
+            **optimizers,
+            "gradient_clip_norm": self.gradient_clip_norm,
+            "ema_decay": self.ema_decay,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config: dict) -> None:
+        """Compiles as the saved model was."""
+        self.compile(**{key: keras.saving.deserialize_keras_object(value) for key, value in config.items()})
+
+    # Training.
+
+    @contextlib.contextmanager
+    def random_stream(self) -> Iterator[RandomStream]:
+        """This step's random numbers, also for the layers that run within it."""
+        with RandomStream(self.seed, self.step.value).scope() as stream:
+            yield stream
+
+    def update(
+        self, player: str, loss: tf.Tensor, tape: tf.GradientTape, checked: dict[str, tf.Tensor] | None = None
+    ) -> None:
+        """Takes one optimizer step of a player down its loss, a mean over this replica's examples.
+
+        Gradients are averaged over replicas, checked, clipped, and handed to the player's optimizer. Anything
+        that is not finite stops the step before a weight is touched.
+
+        Args:
+            player: the player's name.
+            loss: a scalar.
+            tape: the tape that recorded the loss.
+            checked: further scalars, by name, that must be finite.
+        """
+        variables = self.players[player].trainable_variables
+        pairs = zip(tape.gradient(loss, [v.value for v in variables]), variables, strict=True)
+        connected = [(gradient, variable) for gradient, variable in pairs if gradient is not None]
+        if not connected:
+            raise ValueError(f"The {player}'s loss does not depend on any weight of the {player}.")
+        gradients = mean_over_replicas([tf.convert_to_tensor(gradient) for gradient, _ in connected])
+        variables = [variable for _, variable in connected]
+        squares = [tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32))) for gradient in gradients]
+        names = [f"the {player}'s gradient by {variable.path}" for variable in variables]
+        finite = {f"{player}_loss": loss, **(checked or {}), **dict(zip(names, squares, strict=True))}
+        norm = tf.sqrt(tf.add_n(squares))
+        # The optimizer sums over replicas; these are means already.
+        scale = 1.0 / replica_count()
+        if self.gradient_clip_norm is not None:
+            scale *= tf.minimum(1.0, self.gradient_clip_norm / tf.maximum(norm, 1e-12))
+        with tf.control_dependencies([self._assert_finite(finite)]):
+            if isinstance(scale, float) and scale == 1.0:
+                gradients = [tf.identity(gradient) for gradient in gradients]
+            else:
+                gradients = [gradient * tf.cast(scale, gradient.dtype) for gradient in gradients]
+        getattr(self, f"{player}_optimizer").apply(gradients, variables)
+        self.log(**{f"{player}_gradient_norm": norm})
+
+    def finish_step(self) -> None:
+        """Moves the average and the step counter on; the last call of a `train_step`."""
+        if self.ema_network is not None:
+            moving_average.update(self.ema_network.weights, self.sampled_network.weights, self.ema_decay)
+        self.step.assign_add(1)
+
+    def log(self, **values: tf.Tensor) -> None:
+        """Adds values to the running means of those names."""
+        for name, value in values.items():
+            self.trackers[name].update_state(value)
+
+    def results(self, names: tuple[str, ...] | None = None) -> dict[str, tf.Tensor]:
+        """The running means, of all logs or of those named."""
+        return {name: self.trackers[name].result() for name in names or self.log_names}
+
+    def images_of(self, data) -> tf.Tensor:
+        """The images of a batch, with or without labels, checked to be in [-1, 1]."""
+        images = data[0] if isinstance(data, (tuple, list)) else data
+        images = tf.cast(images, tf.float32)
+        largest = tf.reduce_max(tf.abs(images))
+        # Written so that NaN fails too.
+        check = tf.debugging.Assert(largest <= 1 + _TOLERANCE, [_OUT_OF_RANGE, largest, self.step.value])
+        with tf.control_dependencies([check] if check is not None else []):
+            return tf.identity(images)
+
+    def _assert_finite(self, values: dict[str, tf.Tensor]):
+        stacked = tf.stack([tf.cast(value, tf.float32) for value in values.values()])
+        finite = tf.math.is_finite(stacked)
+        first = tf.gather(tf.constant(list(values)), tf.argmin(tf.cast(finite, tf.int32)))
+        data = [_NON_FINITE, first, self.step.value]
+        check = tf.debugging.Assert(tf.reduce_all(finite), data)
+        return check if check is not None else tf.no_op()
+
+    def fit(self, x=None, *args, callbacks=None, **kwargs):
+        """Trains as `keras.Model.fit` does, on images in [-1, 1], or (images, labels).
+
+        Raises:
+            FloatingPointError: a loss, penalty or gradient that is NaN or infinite; names it and the step.
+                The weights are those of the step before.
+            ValueError: images outside [-1, 1].
+        """
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
+            callbacks = [_EpochCounter(), *given]
+        if hasattr(x, "set_epoch"):
+            x.set_epoch(int(self.epoch.numpy()))
+        with _explained():
+            return super().fit(x, *args, callbacks=callbacks, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """Means of the losses and penalties over a data set, as `keras.Model.evaluate` gives them."""
+        with _explained():
+            return super().evaluate(*args, **kwargs)
+
+    # Keras 3 averages scalar logs over workers with axis=0, which fails (keras issue 20585).
+
+    def _distributed(self, step, merge):
+        strategy = self.distribute_strategy
+
+        def one_step(iterator):
+            outputs = strategy.run(step, args=(next(iterator),))
+            return outputs if strategy.num_replicas_in_sync == 1 else merge(strategy, outputs)
+
+        if self.run_eagerly:
+            return one_step
+        compiled = tf.function(one_step, reduce_retracing=True, jit_compile=self.jit_compile, autograph=False)
+
+        @tf.function(reduce_retracing=True)
+        def steps(iterator):
+            for _ in tf.range(self.steps_per_execution - 1):
+                compiled(iterator)
+            return compiled(iterator)
+
+        return steps if self.steps_per_execution > 1 else compiled
+
+    def make_train_function(self, force: bool = False):
+        """The function that `fit` calls with an iterator of batches."""
+        if self.train_function is None or force:
+            self.train_function = self._distributed(self.train_step, _mean)
+        return self.train_function
+
+    def make_test_function(self, force: bool = False):
+        """The function that `evaluate` calls with an iterator of batches."""
+        if self.test_function is None or force:
+            self.test_function = self._distributed(self.test_step, _mean)
+        return self.test_function
+
+    def make_predict_function(self, force: bool = False):
+        """The function that `predict` calls with an iterator of batches."""
+        if self.predict_function is None or force:
+            self.predict_function = self._distributed(self.predict_step, _concatenate)
+        return self.predict_function
+
+    # Sampling.
+
+    @property
+    def sampler(self) -> keras.Model:
+        """The network that `sample` runs: the moving average where there is one, else the trained network."""
+        average = getattr(self, "ema_network", None)
+        return self.sampled_network if average is None else average
+
+    def _generate(self, inputs, batch_size: int = 256) -> np.ndarray:
+        """Runs the sampler on inputs (first axis: examples) in batches of bounded memory."""
+        network = self.sampler
+        if getattr(self, "_generate_network", None) is not network:
+            self._generate_network = network
+            self._generate_function = tf.function(
+                lambda batch: tf.cast(network(batch, training=False), tf.float32), reduce_retracing=True
+            )
+        count = len(inputs)
+        batches = [self._generate_function(inputs[i : i + batch_size]) for i in range(0, count, batch_size)]
+        return np.concatenate([batch.numpy() for batch in batches])
+
+
+def _copy(network: keras.Model) -> keras.Model:
+    config = keras.saving.serialize_keras_object(network)
+    copy = keras.saving.deserialize_keras_object(config, custom_objects={type(network).__name__: type(network)})
+    if not copy.built:
+        copy(tf.zeros((1, *network.input_shape[1:])))
+    copy.set_weights(network.get_weights())
+    copy.trainable = False
+    return copy
+
+
+class _EpochCounter(keras.callbacks.Callback):
+    """Counts whole epochs into the model, before any other callback saves it."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.epoch.assign_add(1)
+
+
+def _mean(strategy, outputs):
+    return tf.nest.map_structure(lambda value: strategy.reduce("MEAN", value, axis=None), outputs)
+
+
+def _concatenate(strategy, outputs):
+    return tf.nest.map_structure(lambda value: strategy.gather(value, axis=0), outputs)
+
+
+@contextlib.contextmanager
+def _explained() -> Iterator[None]:
+    """Turns the in-graph checks' failures into errors that a user can act on."""
+    try:
+        yield
+    except tf.errors.InvalidArgumentError as error:
+        message = str(error)
+        found = re.search(rf"{_NON_FINITE}[\]'\"b\s]*\[b?['\"]?(.+?)['\"]?\]\s*\[(\d+)\]", message)
+        if found:
+            name, step = found.groups()
+            raise FloatingPointError(
+                f"{name} is NaN or infinite at step {step}; the weights are still those of the step before. "
+                "Try a lower learning rate, gradient_clip_norm=1.0, or precision float32."
+            ) from None
+        found = re.search(rf"{_OUT_OF_RANGE}[\]'\"b\s]*\[(.+?)\]\s*\[(\d+)\]", message)
+        if found:
+            largest, step = found.groups()
+            raise ValueError(
+                f"Images must be in [-1, 1]; at step {step} the largest magnitude is {largest}. For images in "
+                "0..255 use images / 127.5 - 1, or load them with keras_gen.data.load."
+            ) from None
+        raise

@@ -1,0 +1,66 @@
+"""Random numbers drawn per example, statelessly, from a seed and the global step.
+
+Each replica draws the numbers of the whole global batch and keeps its own rows, so that two replicas see what
+one would have seen, and a resumed run what the uninterrupted one would have.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+_current = threading.local()
+
+
+def _replicas() -> tuple[int, tf.Tensor | int]:
+    context = tf.distribute.get_replica_context()
+    if context is None:
+        return 1, 0
+    return context.num_replicas_in_sync, context.replica_id_in_sync_group
+
+
+class RandomStream:
+    """A sequence of draws for one training step; the n-th draw depends on seed, step, and n alone.
+
+    Args:
+        seed: an integer.
+        step: the global step, an integer or a scalar integer tensor.
+    """
+
+    def __init__(self, seed: int, step: tf.Tensor | int):
+        step = tf.cast(step, tf.int64)
+        self._base = tf.stack([tf.constant(seed, tf.int64), step])
+        self._draws = 0
+
+    def _draw(self, sample, batch, shape, **options) -> tf.Tensor:
+        seed = tf.random.experimental.stateless_fold_in(self._base, self._draws)
+        self._draws += 1
+        replicas, index = _replicas()
+        values = sample([batch * replicas, *shape], seed=seed, **options)
+        return values if replicas == 1 else values[index * batch : (index + 1) * batch]
+
+    def normal(self, batch: int | tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+        """Standard normal float32 numbers of shape (batch, *shape); batch counts this replica's examples."""
+        return self._draw(tf.random.stateless_normal, batch, shape)
+
+    def uniform(self, batch: int | tf.Tensor, shape: tuple[int, ...]) -> tf.Tensor:
+        """Uniform float32 numbers in [0, 1) of shape (batch, *shape)."""
+        return self._draw(tf.random.stateless_uniform, batch, shape)
+
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[RandomStream]:
+        """Within it, this thread's layers (see `layers.Dropout`) draw from this stream."""
+        outer = current_stream()
+        _current.stream = self
+        try:
+            yield self
+        finally:
+            _current.stream = outer
+
+
+def current_stream() -> RandomStream | None:
+    """The stream whose scope this thread is in, or None."""
+    return getattr(_current, "stream", None)
