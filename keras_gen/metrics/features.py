@@ -77,8 +77,8 @@ def inception_features(
 ) -> keras.Model:
     """The 2048 pooled features of Inception v3: images to 299×299, grey repeated to three channels.
 
-    The weights are those of `keras.applications`, not the ones of the original FID code: numbers follow the
-    same ordering but do not compare with published ones, nor with pytorch-fid's.
+    The weights are those of `keras.applications`, not the ones of the original FID code: numbers do not
+    compare with published ones, nor with pytorch-fid's.
 
     Args:
         image_shape: (height, width, channels) with 1 or 3 channels.
@@ -112,14 +112,14 @@ def inception_features(
                 ) from error
             raise OSError(
                 "The weights of Inception v3 are not on this machine and could not be downloaded "
-                f"({str(error).splitlines()[0]}); give the path of the file as weights=, or use "
+                f"({error}); give the path of the file as weights=, or use "
                 "classifier_features (labelled images) or projection_features (any images)."
             ) from error
-        inputs = keras.Input(shape)
-        x = keras.layers.Resizing(299, 299, antialias=True)(inputs)
-        x = x if shape[2] == 3 else keras.layers.Concatenate()([x, x, x])
-        kind = f"-{source.stem}" if isinstance(source, Path) else "" if source else "-random"
-        extractor = keras.Model(inputs, network(x, training=False), name=f"inception-v3{kind}")
+    inputs = keras.Input(shape)
+    x = keras.layers.Resizing(299, 299, antialias=True)(inputs)
+    x = x if shape[2] == 3 else keras.layers.Concatenate()([x, x, x])
+    kind = f"-{source.stem}" if isinstance(source, Path) else "" if source else "-random"
+    extractor = keras.Model(inputs, network(x, training=False), name=f"inception-v3{kind}")
     extractor.trainable = False
     return extractor
 
@@ -153,13 +153,12 @@ def projection_features(image_shape: tuple[int, int, int], num_features: int = 6
             f"num_features must lie between 1 and {values} for {shape}, received {num_features}."
         )
     basis = np.linalg.qr(np.random.default_rng(0).standard_normal((values, num_features)))[0]
-    with float32_policy():
-        inputs = keras.Input(shape)
-        x = keras.layers.Resizing(height, width, antialias=True)(inputs)
-        x = keras.layers.Flatten()(x)
-        projection = keras.layers.Dense(num_features, use_bias=False, kernel_initializer="zeros")
-        name = f"projection-{'x'.join(map(str, shape))}-{num_features}"
-        extractor = keras.Model(inputs, projection(x), name=name)
+    inputs = keras.Input(shape)
+    x = keras.layers.Resizing(height, width, antialias=True)(inputs)
+    x = keras.layers.Flatten()(x)
+    projection = keras.layers.Dense(num_features, use_bias=False, kernel_initializer="zeros")
+    name = f"projection-{'x'.join(map(str, shape))}-{num_features}"
+    extractor = keras.Model(inputs, projection(x), name=name)
     projection.set_weights([basis])
     extractor.trainable = False
     return extractor
@@ -178,7 +177,7 @@ def _check_shape(image_shape: tuple[int, int, int]) -> tuple[int, int, int]:
 
 @contextlib.contextmanager
 def _impatient_sockets() -> Iterator[None]:
-    """Keras downloads without a time limit: a network that swallows packets would hold the caller forever."""
+    """Limits the wait for an answer: Keras downloads without one, and a silent network would hang us."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(_SECONDS_WITHOUT_ANSWER)
     try:
