@@ -21,6 +21,7 @@ EXTENSIONS = frozenset(
     (*_JPEG, ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".avif", ".jp2")
 )
 _NAMED_AT_MOST = 10
+_HIDDEN = (".", "__")  # .git, __MACOSX and the like
 
 # split -> class (None where there are no classes) -> files
 Tree = dict[str, dict[str | None, list[Path]]]
@@ -85,7 +86,7 @@ class FolderSource:
         # Every file is decoded once before training, so that the number of examples is exact and a broken one
         # is named now rather than hours later.
         good = self._decode_all(geometry, lambda i, image: None)
-        paths = tf.constant([str(self.files[i]) for i in good])
+        paths = tf.constant([os.fsencode(self.files[i]) for i in good])
         labels = tf.constant(self._labels()[good])
 
         def decode(path: bytes) -> np.ndarray:
@@ -200,10 +201,11 @@ def _read_tree(root: Path, origin: str) -> tuple[Tree, tuple[str, ...] | None]:
         # tfds.ImageFolder reads the layout: splits, and classes over all of them. The files are listed and
         # decoded here, because it knows neither WebP, GIF, TIFF nor damaged files.
         info = tfds.ImageFolder(str(root)).info
-        names = tuple(sorted(name for name in info.features["label"].names if not name.startswith(".")))
+        names = tuple(sorted(name for name in info.features["label"].names if not name.startswith(_HIDDEN)))
         tree: Tree = {
             split: {name: _images_in(root / split / name) for name in names}
             for split in sorted(info.splits, key=lambda name: (not name.startswith(TRAINING), name))
+            if not split.startswith(_HIDDEN)
         }
         return tree, names
     if direct and all(name in SPLIT_NAMES for name in direct):
@@ -225,9 +227,7 @@ def _warn_ignored(origin: str, kind: str, count: int, reason: str) -> None:
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__"))
-    )
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(_HIDDEN))
 
 
 def _images_in(folder: Path) -> list[Path]:

@@ -4,6 +4,7 @@ import operator
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral
 from os import PathLike
 from typing import Literal
 
@@ -228,11 +229,11 @@ def _pair(image_size: int | tuple[int, int]) -> tuple[int, int]:
 
 
 def _check(batch_size: int | None, seed: int, initial_epoch: int, crop: object, cache: object) -> None:
-    if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+    if batch_size is not None and (not isinstance(batch_size, Integral) or batch_size < 1):
         raise ValueError(f"batch_size is 1 or more, or None for single images; received {batch_size!r}")
-    if not isinstance(seed, int) or not -(2**63) <= seed < 2**63:
+    if not isinstance(seed, Integral) or not -(2**63) <= seed < 2**63:
         raise ValueError(f"seed is an integer of 64 bits; received {seed!r}")
-    if not isinstance(initial_epoch, int) or initial_epoch < 0:
+    if not isinstance(initial_epoch, Integral) or initial_epoch < 0:
         raise ValueError(f"initial_epoch is 0 or more; received {initial_epoch!r}")
     if crop not in ("center", "random", None):
         raise ValueError(f"crop is 'center', 'random' or None (stretch); received {crop!r}")
