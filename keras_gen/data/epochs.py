@@ -4,21 +4,48 @@ Nothing else enters, neither TensorFlow's global seed nor the process: two worke
 see the same global batches, and a run that is resumed at epoch k sees what it would have seen.
 """
 
-import itertools
-
 import numpy as np
 import tensorflow as tf
 
 
+class _Epochs:
+    """Counts a data set's iterations; a strategy would mirror a variable, and copy it into each iterator."""
+
+    def __init__(self, seed: int, initial_epoch: int):
+        self.seed, self.next = seed, initial_epoch
+
+    def __call__(self):
+        epoch, self.next = self.next, self.next + 1
+        yield np.array([self.seed, epoch], np.int64)
+
+
 def epoch_seeds(seed: int, initial_epoch: int = 0) -> tf.data.Dataset:
     """A data set of one int64 pair `(seed, epoch)`; the epoch grows by one each time it is iterated."""
-    epochs = itertools.count(initial_epoch)
+    epochs = _Epochs(seed, initial_epoch)
     # A Python generator is the one source in tf.data whose state outlives an iterator, yet is not a variable
     # that a strategy would mirror. It is called once an epoch.
-    return tf.data.Dataset.from_generator(
-        lambda: iter([np.array([seed, next(epochs)], np.int64)]),
-        output_signature=tf.TensorSpec((2,), tf.int64),
-    )
+    dataset = tf.data.Dataset.from_generator(epochs, output_signature=tf.TensorSpec((2,), tf.int64))
+    dataset.keras_gen_epochs = epochs
+    return dataset
+
+
+def set_epoch(dataset: tf.data.Dataset, epoch: int) -> None:
+    """Makes the next iteration of a data set from `load`, or of one derived from it, that epoch.
+
+    Models do this at each epoch of `fit`, so that what they see depends on how many epochs they have behind
+    them, and not on who else has iterated the data set. Other data sets are left alone.
+
+    Args:
+        dataset: any data set.
+        epoch: the number of the epoch, from 0.
+    """
+    pending = [dataset]
+    while pending:
+        current = pending.pop()
+        epochs = getattr(current, "keras_gen_epochs", None)
+        if epochs is not None:
+            epochs.next = epoch
+        pending.extend(current._inputs())
 
 
 def order(seed: tf.Tensor, count: int, shuffle: bool) -> tf.Tensor:

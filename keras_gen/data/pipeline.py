@@ -99,7 +99,8 @@ def load(
         shuffle: whether to permute the examples anew each epoch. The permutation is uniform, but for `tfds:`
             data that do not fit in memory, which pass through a buffer of 10,000 examples.
         seed: for order, crops and flips.
-        initial_epoch: the number of the first epoch, to resume as `fit(..., initial_epoch=...)` does.
+        initial_epoch: the number of the first epoch, for loops of one's own; a model's `fit` sets it itself,
+            by the epochs that the model has behind it.
         crop: the image is resized with antialiasing, its aspect kept, until it just covers `image_size`, and
             cropped at the `"center"`, or at `"random"` anew each epoch. None stretches it instead.
         flip: whether to mirror images left and right at random, anew each epoch.

@@ -108,7 +108,7 @@ def _unknown(spec: str, scheme: str) -> str:
     if scheme in schemes:
         return f"Data spec {spec!r} lacks what follows the colon: expected {schemes[scheme]}"
     path = Path(spec).expanduser()
-    if path.is_dir():
+    if spec and path.is_dir():
         return (
             f"Data spec {spec!r} is a folder: write 'folder:{spec}' for images or 'idx:{spec}' for IDX files"
         )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.data import named
+from keras_gen.data import load, named
 from keras_gen.data.geometry import Geometry
 from keras_gen.data.named import open_named
 
@@ -101,6 +101,21 @@ def test_images_of_many_sizes(data_dir):
     assert images.shape == (4, 4, 10, 3)
     assert sizes.tolist() == [[4, 4], [4, 6], [4, 8], [4, 10]]
     assert [images[i, :, : sizes[i, 1]].mean() for i in range(4)] == [0, 1, 2, 3]
+
+
+def test_loaded_with_and_without_the_cache(data_dir):
+    def epochs(cache):
+        data = load("tfds:ragged", 4, 1, 4, crop="random", flip=True, cache=cache, data_dir=data_dir)
+        assert data.cardinality() == 1
+        return [next(data.as_numpy_iterator()) for _ in range(3)]
+
+    for cache in (True, False):
+        first, again = epochs(cache), epochs(cache)
+        np.testing.assert_array_equal(first, again)
+        # Whatever the order, every image is there, and the padding of the cache is not.
+        for batch in first:
+            assert sorted(np.round((batch[:, 0, 0, 0] + 1) * 127.5)) == [0, 1, 2, 3]
+            assert np.ptp(batch, axis=(1, 2)).max() == 0
 
 
 def test_sixteen_bits(data_dir):
