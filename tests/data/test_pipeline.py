@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 
 import keras_gen.data.pipeline
-from keras_gen.data import describe, load
+from keras_gen.data import describe, load, set_epoch
 from keras_gen.data.arrays import ArraySource
 
 DIGITS = np.load(Path(keras_gen.data.__file__).parent / "digits.npz")
@@ -61,6 +61,21 @@ def test_each_image_comes_once_with_its_label():
 def test_without_shuffling_the_order_is_that_of_the_source():
     images = epoch(load("digits", split="train[:100]", batch_size=30, shuffle=False))
     np.testing.assert_allclose(images[..., 0], DIGITS["images"][:100] / 127.5 - 1, atol=1e-6)
+
+
+def test_the_epoch_can_be_set_through_what_is_derived_from_a_data_set():
+    def labels(data):
+        return [batch[1].numpy().tolist() for batch in data]
+
+    data = load("digits", labels=True, split="train[:100]", batch_size=25)
+    epochs = [labels(data) for _ in range(3)]
+    derived = data.map(lambda images, labels: (images, labels)).take(2).prefetch(1)
+    set_epoch(derived, 1)
+    assert labels(derived) == epochs[1][:2]
+    assert labels(derived) == epochs[2][:2]
+    set_epoch(data, 0)
+    assert labels(data) == epochs[0]
+    set_epoch(tf.data.Dataset.range(3), 5)  # others are left alone
 
 
 @pytest.mark.parametrize("cache", [True, False])
