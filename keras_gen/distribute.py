@@ -1,8 +1,62 @@
-"""What the models need to know of `tf.distribute`: means over the replicas of a strategy."""
+"""`tf.distribute` strategies by name, and means over their replicas."""
 
 from __future__ import annotations
 
+import re
+
 import tensorflow as tf
+
+
+def strategy(name: str = "auto") -> tf.distribute.Strategy:
+    """Makes a strategy; build and compile the model within its `scope()`, then call `fit` as ever.
+
+    Args:
+        name: "cpu:N" splits this machine's CPU into N logical devices (to try things out; before TensorFlow
+            has run anything), "mirrored" uses all GPUs, "multi-worker" the machines that TF_CONFIG lists,
+            "tpu" the attached TPU, and "auto" the first that applies: TF_CONFIG, TPU, several GPUs, or none.
+
+    Returns:
+        A strategy, the default one (a single device) where "auto" finds nothing to spread over.
+
+    Raises:
+        ValueError: an unknown name, or "cpu:N" once TensorFlow has started with other devices.
+    """
+    if name == "auto":
+        return _automatic()
+    if name == "mirrored":
+        return tf.distribute.MirroredStrategy()
+    if name == "multi-worker":
+        return tf.distribute.MultiWorkerMirroredStrategy()
+    if name == "tpu":
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
+        return tf.distribute.TPUStrategy(resolver)
+    match = re.fullmatch(r"cpu:([1-9]\d*)", name)
+    if match is None:
+        raise ValueError(
+            f"There is no strategy {name!r}: choose auto, cpu:N (such as cpu:2), mirrored, multi-worker or tpu."
+        )
+    count = int(match[1])
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    try:
+        tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * count)
+    except RuntimeError:
+        if len(tf.config.list_logical_devices("CPU")) < count:
+            raise ValueError(
+                f"{name} must be asked for before TensorFlow runs anything: it has started with "
+                f"{len(tf.config.list_logical_devices('CPU'))} CPU device(s). Move the call to the program's start."
+            ) from None
+    return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
+
+
+def _automatic() -> tf.distribute.Strategy:
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if len(resolver.cluster_spec().as_dict().get("worker", [])) > 1:
+        return strategy("multi-worker")
+    if tf.config.list_physical_devices("TPU"):
+        return strategy("tpu")
+    if len(tf.config.list_physical_devices("GPU")) > 1:
+        return strategy("mirrored")
+    return tf.distribute.get_strategy()
 
 
 def replica_count() -> int:

@@ -24,7 +24,9 @@ class AdversarialLoss:
 
     def discriminator(self, real_logits: tf.Tensor, fake_logits: tf.Tensor) -> tf.Tensor:
         """The discriminator's loss, a scalar."""
-        raise NotImplementedError(f"{type(self).__name__} must define discriminator(real_logits, fake_logits)")
+        raise NotImplementedError(
+            f"{type(self).__name__} must define discriminator(real_logits, fake_logits)"
+        )
 
     def generator(self, fake_logits: tf.Tensor, real_logits: tf.Tensor | None = None) -> tf.Tensor:
         """The generator's loss, a scalar."""
@@ -147,5 +149,7 @@ class RelativisticAverage(AdversarialLoss):
 
     def generator(self, fake_logits, real_logits=None):
         if real_logits is None:
-            raise ValueError("RelativisticAverage.generator also needs real_logits, the scores of real images.")
+            raise ValueError(
+                "RelativisticAverage.generator also needs real_logits, the scores of real images."
+            )
         return self.discriminator(fake_logits, real_logits)

@@ -45,7 +45,9 @@ def squared_gradient_norms(discriminator: Discriminator, images: tf.Tensor) -> t
         scores = tf.reduce_sum(tf.cast(discriminator(images), images.dtype))
     gradient = tape.gradient(scores, images)
     if gradient is None:
-        raise ValueError("The discriminator's score does not depend on its images: there is no gradient to limit.")
+        raise ValueError(
+            "The discriminator's score does not depend on its images: there is no gradient to limit."
+        )
     gradient = tf.cast(gradient, tf.float32)
     return tf.reduce_sum(tf.square(gradient), axis=list(range(1, len(images.shape))))
 

@@ -280,7 +280,9 @@ class UpSamplingConv2D(keras.layers.Conv2D):
         flipped = tf.transpose(tf.convert_to_tensor(self.kernel)[::-1, ::-1], (0, 1, 3, 2))
         # Every small pixel stands twice along each axis: the taps that meet it add up.
         pads = ((0, 1), (1, 0))
-        kernel = tf.add_n([tf.pad(flipped, [rows, columns, (0, 0), (0, 0)]) for rows in pads for columns in pads])
+        kernel = tf.add_n(
+            [tf.pad(flipped, [rows, columns, (0, 0), (0, 0)]) for rows in pads for columns in pads]
+        )
         if None in inputs.shape[1:3]:
             sizes = tf.shape(inputs)
             shape = [sizes[0], 2 * sizes[1], 2 * sizes[2], self.filters]

@@ -143,15 +143,20 @@ class AdversarialModel(GenerativeModel):
     def _scores(self, real: tf.Tensor, fake: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Scores of real and fake images: in one pass where no layer looks across the batch."""
         if self._joint_scores:
-            both = self.discriminator(tf.concat([real, fake], 0), training=training)
-            real_scores, fake_scores = tf.split(both, [tf.shape(real)[0], tf.shape(fake)[0]])
+            # In pairs, so that a replica's rows are neighbours in the global batch and draw its numbers.
+            both = tf.reshape(tf.stack([real, fake], axis=1), (-1, *self.image_shape))
+            real_scores, fake_scores = tf.unstack(
+                tf.reshape(self.discriminator(both, training=training), (-1, 2)), axis=1
+            )
         else:
             real_scores = self.discriminator(real, training=training)
             fake_scores = self.discriminator(fake, training=training)
         return tf.cast(real_scores, tf.float32), tf.cast(fake_scores, tf.float32)
 
     def _fakes(self, count, stream, training: bool) -> tf.Tensor:
-        return tf.cast(self.generator(stream.normal(count, (self.latent_dim,)), training=training), tf.float32)
+        return tf.cast(
+            self.generator(stream.normal(count, (self.latent_dim,)), training=training), tf.float32
+        )
 
     def _discriminator_losses(self, real, fake, stream, training: bool) -> dict[str, tf.Tensor]:
         real_scores, fake_scores = self._scores(real, fake, training)

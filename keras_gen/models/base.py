@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import moving_average
+from keras_gen.data import set_epoch
 from keras_gen.distribute import mean_over_replicas, replica_count
 from keras_gen.random import RandomStream
 
@@ -212,9 +213,9 @@ class GenerativeModel(keras.Model):
         """
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
-            callbacks = [_EpochCounter(), *given]
-        if hasattr(x, "set_epoch"):
-            x.set_epoch(int(self.epoch.numpy()))
+            callbacks = [_EpochCounter(x), *given]
+        if isinstance(x, tf.data.Dataset):
+            kwargs.setdefault("shuffle", False)  # a data set is in the order that it is to be in
         with _explained():
             return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
@@ -225,41 +226,49 @@ class GenerativeModel(keras.Model):
 
     # Keras 3 averages scalar logs over workers with axis=0, which fails (keras issue 20585).
 
-    def _distributed(self, step, merge):
+    def _one_step(self, step, merge):
         strategy = self.distribute_strategy
 
-        def one_step(iterator):
-            outputs = strategy.run(step, args=(next(iterator),))
+        def one_step(data):
+            outputs = strategy.run(step, args=(data,))
             return outputs if strategy.num_replicas_in_sync == 1 else merge(strategy, outputs)
 
-        if self.run_eagerly:
-            return one_step
-        compiled = tf.function(one_step, reduce_retracing=True, jit_compile=self.jit_compile, autograph=False)
+        return one_step
 
-        @tf.function(reduce_retracing=True)
+    def _iterated(self, step):
+        one_step = self._one_step(step, _mean)
+
         def steps(iterator):
-            for _ in tf.range(self.steps_per_execution - 1):
-                compiled(iterator)
-            return compiled(iterator)
+            for _ in range(self.steps_per_execution - 1):
+                one_step(next(iterator))
+            return one_step(next(iterator))
 
-        return steps if self.steps_per_execution > 1 else compiled
+        return self._compiled(steps)
+
+    def _compiled(self, function):
+        if self.run_eagerly:
+            return function
+        return tf.function(function, reduce_retracing=True, jit_compile=self.jit_compile, autograph=False)
 
     def make_train_function(self, force: bool = False):
         """The function that `fit` calls with an iterator of batches."""
         if self.train_function is None or force:
-            self.train_function = self._distributed(self.train_step, _mean)
+            self.train_function = self._iterated(self.train_step)
         return self.train_function
 
     def make_test_function(self, force: bool = False):
         """The function that `evaluate` calls with an iterator of batches."""
         if self.test_function is None or force:
-            self.test_function = self._distributed(self.test_step, _mean)
+            self.test_function = self._iterated(self.test_step)
         return self.test_function
 
     def make_predict_function(self, force: bool = False):
-        """The function that `predict` calls with an iterator of batches."""
+        """The function that `predict` calls with a list of batches."""
         if self.predict_function is None or force:
-            self.predict_function = self._distributed(self.predict_step, _concatenate)
+            one_step = self._one_step(self.predict_step, _concatenate)
+            self.predict_function = self._compiled(
+                lambda data: tf.concat([one_step(batch) for batch in data], 0)
+            )
         return self.predict_function
 
     # Sampling.
@@ -285,7 +294,9 @@ class GenerativeModel(keras.Model):
 
 def _copy(network: keras.Model) -> keras.Model:
     config = keras.saving.serialize_keras_object(network)
-    copy = keras.saving.deserialize_keras_object(config, custom_objects={type(network).__name__: type(network)})
+    copy = keras.saving.deserialize_keras_object(
+        config, custom_objects={type(network).__name__: type(network)}
+    )
     if not copy.built:
         copy(tf.zeros((1, *network.input_shape[1:])))
     copy.set_weights(network.get_weights())
@@ -294,7 +305,15 @@ def _copy(network: keras.Model) -> keras.Model:
 
 
 class _EpochCounter(keras.callbacks.Callback):
-    """Counts whole epochs into the model, before any other callback saves it."""
+    """Counts whole epochs into the model, before any other callback saves it, and has the data follow."""
+
+    def __init__(self, data):
+        super().__init__()
+        self.data = data
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if isinstance(self.data, tf.data.Dataset):
+            set_epoch(self.data, int(self.model.epoch.numpy()))
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.epoch.assign_add(1)

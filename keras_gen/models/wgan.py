@@ -77,4 +77,8 @@ class WGANGP(AdversarialModel):
         super().__init__(
             generator, discriminator, latent_dim, discriminator_steps=discriminator_steps, **settings
         )
-        self.penalty_weight, self.target, self.one_sided = float(penalty_weight), float(target), bool(one_sided)
+        self.penalty_weight, self.target, self.one_sided = (
+            float(penalty_weight),
+            float(target),
+            bool(one_sided),
+        )

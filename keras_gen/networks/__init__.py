@@ -29,12 +29,17 @@ class Preset:
 
 
 PRESETS = {
-    "dcgan": Preset(dcgan_generator, dcgan_discriminator, 128, "any square size from 28 to 128, 1 or 3 channels"),
+    "dcgan": Preset(
+        dcgan_generator, dcgan_discriminator, 128, "any square size from 28 to 128, 1 or 3 channels"
+    ),
     "dcgan-28": Preset(
         example28_generator, example28_discriminator, 128, "28x28, the common Keras WGAN-GP example's layers"
     ),
     "dcgan-32": Preset(
-        tutorial32_generator, tutorial32_discriminator, 100, "32x32, the DCGAN tutorial's transposed convolutions"
+        tutorial32_generator,
+        tutorial32_discriminator,
+        100,
+        "32x32, the DCGAN tutorial's transposed convolutions",
     ),
     "mlp": Preset(mlp_generator, mlp_discriminator, 100, "any size, two hidden layers of 128"),
 }

@@ -1,0 +1,154 @@
+"""Models by name: `build("wgan-gp", image_shape=(28, 28, 1))` gives a compiled one, ready to fit."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import inspect
+import random
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_gen import precision as precisions
+from keras_gen.models.adversarial import AdversarialModel
+from keras_gen.models.gan import DCGAN, GAN
+from keras_gen.models.wgan import WGAN, WGANGP
+from keras_gen.networks import PRESETS
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model that can be built by name.
+
+    Args:
+        model: its class.
+        summary: one line for lists.
+        preset: the networks where the caller names none, by image size; None for any other size.
+        defaults: recommended arguments beyond the class's own defaults.
+    """
+
+    model: type[AdversarialModel]
+    summary: str
+    preset: dict[int | None, str]
+    defaults: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The model's own arguments, with their default values."""
+        parameters: dict[str, inspect.Parameter] = {}
+        for cls in self.model.__mro__:
+            parameters = {**inspect.signature(cls.__init__).parameters, **parameters}
+            if cls is AdversarialModel:
+                break
+        fixed = {"self", "generator", "discriminator", "latent_dim", "seed", "name", "settings"}
+        if self.model.options is not None:
+            fixed |= {"loss", "penalties", "constraints"}
+        return {
+            name: self.defaults.get(name, parameter.default)
+            for name, parameter in parameters.items()
+            if name not in fixed
+        }
+
+
+_CONVOLUTIONAL: dict[int | None, str] = {28: "dcgan-28", None: "dcgan"}
+
+MODELS = {
+    "gan": Entry(GAN, "non-saturating loss, dense networks (Goodfellow et al. 2014)", {None: "mlp"}),
+    "dcgan": Entry(
+        DCGAN,
+        "non-saturating loss, convolutional networks (Radford et al. 2015)",
+        {32: "dcgan-32", None: "dcgan"},
+    ),
+    "wgan": Entry(WGAN, "Wasserstein loss, clipped critic (Arjovsky et al. 2017)", _CONVOLUTIONAL),
+    "wgan-gp": Entry(WGANGP, "Wasserstein loss, gradient penalty (Gulrajani et al. 2017)", _CONVOLUTIONAL),
+}
+
+
+def list_models() -> dict[str, str]:
+    """Every model's name and a line about it."""
+    return {name: entry.summary for name, entry in MODELS.items()}
+
+
+def _look_up(kind: str, name: str, table: dict[str, Any]):
+    if name in table:
+        return table[name]
+    near = difflib.get_close_matches(str(name).lower(), table, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise ValueError(f"There is no {kind} {name!r}.{hint} There are: {', '.join(table)}.")
+
+
+def _initialize(network: keras.Model, seed: int) -> None:
+    """Draws the kernels again, by the seed alone, leaving Keras's global seed as it is."""
+    generator = np.random.default_rng(seed)
+    for layer in network._flatten_layers():
+        for attribute in ("kernel", "embeddings"):
+            initializer = getattr(layer, f"{attribute}_initializer", None)
+            variable = getattr(layer, attribute, None)
+            if variable is None or not hasattr(initializer, "seed"):
+                continue
+            config = {**initializer.get_config(), "seed": int(generator.integers(2**31))}
+            variable.assign(type(initializer).from_config(config)(variable.shape, dtype=variable.dtype))
+
+
+def build(
+    name: str,
+    image_shape: tuple[int, int, int],
+    *,
+    preset: str | None = None,
+    latent_dim: int | None = None,
+    precision: str | None = None,
+    seed: int | None = None,
+    generator_optimizer=None,
+    discriminator_optimizer=None,
+    ema_decay: float | None = None,
+    gradient_clip_norm: float | None = None,
+    **options: Any,
+) -> AdversarialModel:
+    """Builds a model with recommended networks, settings and optimizers, compiled.
+
+    Args:
+        name: one of `list_models()`, e.g. "wgan-gp".
+        image_shape: (height, width, channels) of the images that it will be trained on.
+        preset: networks by name, one of `networks.PRESETS`; None takes the model's recommended ones.
+        latent_dim: length of the latent vectors; None takes the preset's.
+        precision: "float32", "bfloat16", or "auto", which takes bfloat16 where the hardware has it; None
+            keeps Keras's current dtype policy.
+        seed: an integer that decides initial weights and every later random number; None draws one.
+        generator_optimizer, discriminator_optimizer: Keras optimizers; None takes the paper's.
+        ema_decay: decay of the generator's moving average; None keeps none.
+        gradient_clip_norm: the largest norm of each player's gradient; None does not clip.
+        **options: the model's own, e.g. `penalty_weight=10.0, discriminator_steps=5` for "wgan-gp".
+
+    Returns:
+        A compiled model; `fit`, `sample`, `save` are its methods.
+
+    Raises:
+        ValueError: an unknown name, preset or option, or a shape that the networks cannot make.
+    """
+    entry = _look_up("model", name, MODELS)
+    shape = tuple(int(size) for size in image_shape)
+    if len(shape) != 3 or min(shape) < 1:
+        raise ValueError(f"image_shape must be (height, width, channels); received {image_shape}.")
+    for option in options:
+        _look_up(f"option of {name}", option, entry.options)
+    chosen = preset or entry.preset.get(shape[0] if shape[0] == shape[1] else None, entry.preset[None])
+    networks = _look_up("preset", chosen, PRESETS)
+    latent_dim = latent_dim or networks.latent_dim
+    arguments = {**entry.defaults, **options}
+
+    seed = random.SystemRandom().randrange(2**31) if seed is None else int(seed)
+    with precisions.scope(precision) if precision else contextlib.nullcontext():
+        generator, discriminator = networks.generator(shape, latent_dim), networks.discriminator(shape)
+        for i, network in enumerate((generator, discriminator)):
+            _initialize(network, 2 * seed + i)
+        model = entry.model(generator, discriminator, latent_dim, seed=seed, **arguments)
+    model.compile(
+        generator_optimizer=generator_optimizer,
+        discriminator_optimizer=discriminator_optimizer,
+        ema_decay=ema_decay,
+        gradient_clip_norm=gradient_clip_norm,
+    )
+    return model

@@ -1,0 +1,80 @@
+"""Which number format to compute in: bfloat16 where the hardware multiplies it, float32 elsewhere.
+
+In bfloat16, weights, losses, scores, penalties, batch statistics and optimizer states stay float32: it is
+Keras's `mixed_bfloat16` policy, and the networks' last layers are float32.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import platform
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+PRECISIONS = ("auto", "float32", "bfloat16")
+_CPU_FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
+
+
+@functools.cache
+def _cpu_flags() -> frozenset[str]:
+    try:
+        if platform.system() == "Linux":
+            lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
+            found = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
+            return frozenset(found.split())
+    except OSError:
+        pass
+    # Elsewhere TensorFlow has no bfloat16 kernels worth choosing.
+    return frozenset()
+
+
+def bfloat16_hardware() -> str | None:
+    """The name of the unit that multiplies bfloat16 here, GPU before CPU; None where there is none."""
+    for device in tf.config.list_physical_devices("GPU"):
+        capability = tf.config.experimental.get_device_details(device).get("compute_capability", (0, 0))
+        return f"GPU of compute capability {capability[0]}.{capability[1]}" if capability >= (8, 0) else None
+    if tf.config.list_physical_devices("TPU"):
+        return "TPU"
+    flags = _cpu_flags()
+    return next((f"CPU with {name}" for flag, name in _CPU_FLAGS.items() if flag in flags), None)
+
+
+def resolve(precision: str = "auto") -> tuple[str, str]:
+    """Chooses a number format.
+
+    Args:
+        precision: "auto", "float32" or "bfloat16".
+
+    Returns:
+        "float32" or "bfloat16", and a sentence that says why.
+
+    Raises:
+        ValueError: any other precision.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(
+            f"precision must be one of {', '.join(PRECISIONS)}; received {precision!r}. float16 is left out: "
+            "its range is too small for gradient penalties without loss scaling."
+        )
+    if precision != "auto":
+        return precision, f"Computing in {precision}, as asked."
+    hardware = bfloat16_hardware()
+    if hardware is None:
+        return "float32", "Computing in float32: this hardware has no bfloat16 units."
+    return "bfloat16", f"Computing in bfloat16 on a {hardware}; weights, losses and statistics stay float32."
+
+
+@contextlib.contextmanager
+def scope(precision: str) -> Iterator[str]:
+    """Within it, networks are built for that precision ("auto" included); yields the sentence of `resolve`."""
+    chosen, reason = resolve(precision)
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16" if chosen == "bfloat16" else "float32")
+    try:
+        yield reason
+    finally:
+        keras.config.set_dtype_policy(before)
