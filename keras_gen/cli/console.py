@@ -1,0 +1,94 @@
+"""What all commands share: the console, TensorFlow without its greetings, and values as options."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that writes plain lines, unwrapped, where there is no terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def say(message: str) -> None:
+    """Prints a line as it is."""
+    console().print(message, markup=False)
+
+
+def show(message: str, kind: str = "Error", style: str = "bold red") -> None:
+    """Prints a line on standard error."""
+    from rich.text import Text
+
+    console(stderr=True).print(Text.assemble((f"{kind}: ", style), message))
+
+
+def start_tensorflow() -> None:
+    """Imports TensorFlow and Keras without their messages about devices; later warnings are one line each."""
+    if "tensorflow" not in sys.modules:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        os.environ["KERAS_BACKEND"] = "tensorflow"
+        with _silent_stderr():
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        tf.get_logger().setLevel("ERROR")
+    warnings.showwarning = _show_warning
+
+
+def parse_assignments(assignments: list[str] | None) -> dict[str, Any]:
+    """`["penalty_weight=5", "one_sided=true"]` as a dict; values are Python literals, or else text.
+
+    Raises:
+        ValueError: one without a name or an equals sign, or a name that is set twice.
+    """
+    options: dict[str, Any] = {}
+    for assignment in assignments or []:
+        name, equals, value = assignment.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise ValueError(
+                f"--set takes NAME=VALUE, e.g. --set discriminator_steps=3; received {assignment!r}."
+            )
+        if name in options:
+            raise ValueError(f"--set gives {name} twice.")
+        options[name] = _literal(value.strip())
+    return options
+
+
+def _literal(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
+    show(" ".join(str(message).split()), kind="Warning", style="yellow")
+
+
+@contextlib.contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Sends what C++ writes to standard error nowhere: it does so before it has read the log level."""
+    sys.stderr.flush()
+    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(nowhere)

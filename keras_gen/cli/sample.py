@@ -1,0 +1,29 @@
+"""`keras-gen sample RUN -n 64 --out grid.png`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_gen.cli.console import say, start_tensorflow
+
+
+def sample(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
+    n: Annotated[int, typer.Option("-n", "--number", help="How many images.")] = 64,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Image file to write.")] = Path("grid.png"),
+    seed: Annotated[
+        int | None, typer.Option(help="The same seed gives the same images.  [default: drawn]")
+    ] = None,
+    columns: Annotated[int | None, typer.Option(help="Images in a row.  [default: nearly square]")] = None,
+    checkpoint: Annotated[str, typer.Option(help="last or best.")] = "last",
+) -> None:
+    """Draw images from a trained model, as a grid."""
+    start_tensorflow()
+    from keras_gen.image import save_grid
+    from keras_gen.runs import Run
+
+    images = Run(run).load(checkpoint).sample(n, seed)
+    say(f"{n} images in {save_grid(images, out, columns)}")

@@ -1,0 +1,148 @@
+"""The run folder: where everything of a run is, and its checkpoints read with care."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+
+import keras_gen.models  # registers the classes that checkpoints name
+from keras_gen import atomic
+from keras_gen.callbacks.checkpoint import BEST, LAST
+from keras_gen.models.adversarial import AdversarialModel
+from keras_gen.runs.lock import locked
+from keras_gen.runs.settings import Settings
+
+
+class Run:
+    """A run folder.
+
+    ```
+    config.json                 the settings, and the versions of what was installed
+    checkpoints/last.keras      after the last epoch, or where training was interrupted
+    checkpoints/best.keras      after the epoch of the smallest Fréchet distance
+    history.csv, losses.png     every log of every epoch
+    samples/epoch-0001.png …    the same latent vectors each time
+    logs/                       TensorBoard's
+    evaluation.json             what `evaluate` measured
+    ```
+
+    Args:
+        folder: its path; it need not be there.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]):
+        self.folder = Path(folder)
+        self.config = self.folder / "config.json"
+        self.checkpoints = self.folder / "checkpoints"
+        self.history = self.folder / "history.csv"
+        self.losses = self.folder / "losses.png"
+        self.logs = self.folder / "logs"
+        self.evaluation = self.folder / "evaluation.json"
+        self.means = self.checkpoints / "interrupted.json"
+
+    @contextlib.contextmanager
+    def new(self, settings: Settings) -> Iterator[Settings]:
+        """Makes the folder, locks it and writes the settings, for the length of the block.
+
+        Args:
+            settings: open choices are made first; the block gets them so.
+
+        Raises:
+            FileExistsError: the folder holds something.
+            BlockingIOError: another process is at work on it.
+            OSError: it cannot be written.
+        """
+        if self.folder.exists() and not self.folder.is_dir():
+            raise FileExistsError(f"{self.folder} is a file: choose another --out.")
+        self._refuse_content()
+        settings = settings.resolved()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with locked(self.folder):
+            self._refuse_content()
+            settings.write(self.config)
+            yield settings
+
+    def _refuse_content(self) -> None:
+        if self.config.exists():
+            raise FileExistsError(
+                f"{self.folder} holds a run already: go on with it by --resume, or choose another --out."
+            )
+        if self.folder.is_dir() and any(path.name != ".lock" for path in self.folder.iterdir()):
+            raise FileExistsError(f"{self.folder} is not empty: choose another --out.")
+
+    @contextlib.contextmanager
+    def resumed(self, given: dict | None = None) -> Iterator[Settings]:
+        """Locks the folder for going on, for the length of the block, which gets the settings.
+
+        Args:
+            given: settings by name that a user gave again; see `Settings.continued`.
+
+        Raises:
+            FileNotFoundError: no run is there.
+            ValueError: a given setting differs from the run's.
+            BlockingIOError: another process is at work on it.
+        """
+        before = self.settings()
+        with locked(self.folder):
+            atomic.remove_leftovers(self.folder)
+            atomic.remove_leftovers(self.checkpoints)
+            settings = before.continued(given or {}, self.folder)
+            if settings != before:
+                settings.write(self.config)
+            yield settings
+
+    def settings(self) -> Settings:
+        """The settings.
+
+        Raises:
+            FileNotFoundError: no run is there.
+            ValueError: `config.json` is damaged.
+        """
+        if not self.config.is_file():
+            raise FileNotFoundError(
+                f"{self.folder} is not a run folder: it has no config.json. `keras-gen train` makes one."
+            )
+        return Settings.read(self.config)
+
+    def load(self, which: str = "last") -> AdversarialModel:
+        """The model of a checkpoint, with all that training goes on from.
+
+        Args:
+            which: "last" or "best".
+
+        Raises:
+            FileNotFoundError: there is none.
+            ValueError: it is damaged.
+        """
+        names = {"last": LAST, "best": BEST}
+        if which not in names:
+            raise ValueError(f"A checkpoint is 'last' or 'best'; received {which!r}.")
+        self.settings()
+        path = self.checkpoints / names[which]
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is not there: the run has not come to its first checkpoint.")
+        try:
+            model = keras.saving.load_model(path)
+        except (PermissionError, MemoryError):
+            raise
+        except Exception as error:  # a damaged archive fails in many ways
+            other = self.checkpoints / names["best" if which == "last" else "last"]
+            hint = "; without it, the other one is used" if other.is_file() else ""
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise ValueError(
+                f"The checkpoint {path} is damaged ({reason[:200]}): delete it{hint}."
+            ) from error
+        if not isinstance(model, keras_gen.models.AdversarialModel):
+            raise ValueError(f"{path} holds a {type(model).__name__}, not a generative model of keras-gen.")
+        return model
+
+    def load_latest(self) -> AdversarialModel | None:
+        """The last checkpoint, or the best where the last was deleted; None where there is neither."""
+        for which, name in (("last", LAST), ("best", BEST)):
+            if (self.checkpoints / name).is_file():
+                return self.load(which)
+        return None
