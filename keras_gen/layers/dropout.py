@@ -22,6 +22,7 @@ class Dropout(keras.layers.Dropout):
             return super().call(inputs, training=training)
         shape = inputs.shape if None not in inputs.shape[1:] else tf.unstack(tf.shape(inputs))
         batch = inputs.shape[0] if inputs.shape[0] is not None else tf.shape(inputs)[0]
-        keep = stream.uniform(batch, tuple(shape[1:])) >= self.rate
-        scale = tf.cast(1 / (1 - self.rate), inputs.dtype)
-        return tf.where(keep, inputs * scale, tf.zeros((), inputs.dtype))
+        dropped = stream.bernoulli(batch, tuple(shape[1:]), self.rate)
+        # A mask of factors: one product forward, and one in each derivative.
+        factor = tf.constant(1 / (1 - self.rate), inputs.dtype)
+        return inputs * tf.where(dropped, tf.zeros((), inputs.dtype), factor)
