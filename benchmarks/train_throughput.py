@@ -1,4 +1,4 @@
-"""Training throughput of WGAN-GP: keras-gen's `model.fit` against PyTorch and against the hand-written Keras step.
+"""Training throughput of WGAN-GP: keras-gen's `model.fit` against PyTorch and the hand-written Keras step.
 
 One step is three critic updates with gradient penalty and one generator update on BATCH real images, on the
 28x28 networks of the common Keras example, the same in all three. Every measurement is a process of its own,
@@ -46,7 +46,12 @@ def measure_ours(batch: int, precision: str, steps: int) -> dict:
             self.ends.append(time.perf_counter())
 
     model = kg.build(
-        "wgan-gp", (28, 28, 1), preset="dcgan-28", precision=precision, discriminator_steps=CRITIC_STEPS, seed=0
+        "wgan-gp",
+        (28, 28, 1),
+        preset="dcgan-28",
+        precision=precision,
+        discriminator_steps=CRITIC_STEPS,
+        seed=0,
     )
     images = np.random.default_rng(0).uniform(-1, 1, (batch * (steps + 3), 28, 28, 1)).astype("float32")
     clock = Clock()
@@ -91,7 +96,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--batch", type=int, default=64, help="images a step (default 64)")
-    parser.add_argument("--steps", type=int, default=10, help="timed steps of ours in each round (default 10)")
+    parser.add_argument(
+        "--steps", type=int, default=10, help="timed steps of ours in each round (default 10)"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="turns of every contender (default 3)")
     parser.add_argument(
         "--precision", nargs="+", choices=("float32", "bfloat16"), default=["float32", "bfloat16"]

@@ -33,7 +33,8 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     match = re.fullmatch(r"cpu:([1-9]\d*)", name)
     if match is None:
         raise ValueError(
-            f"There is no strategy {name!r}: choose auto, cpu:N (such as cpu:2), mirrored, multi-worker or tpu."
+            f"There is no strategy {name!r}: choose auto, cpu:N (such as cpu:2), mirrored, "
+            "multi-worker or tpu."
         )
     count = int(match[1])
     cpu = tf.config.list_physical_devices("CPU")[0]
@@ -43,7 +44,8 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
         if len(tf.config.list_logical_devices("CPU")) < count:
             raise ValueError(
                 f"{name} must be asked for before TensorFlow runs anything: it has started with "
-                f"{len(tf.config.list_logical_devices('CPU'))} CPU device(s). Move the call to the program's start."
+                f"{len(tf.config.list_logical_devices('CPU'))} CPU device(s). "
+                "Move the call to the program's start."
             ) from None
     return tf.distribute.MirroredStrategy([f"CPU:{i}" for i in range(count)])
 

@@ -1,7 +1,7 @@
 """Adversarial losses on scores (logits), each an object with a part for either player.
 
-Scores have shape (batch,) or (batch, 1), any range, and are taken as float32; every part is a scalar, the mean
-over the batch, to be minimized by its player.
+Scores have shape (batch,) or (batch, 1), any range, and are taken as float32; every part is a scalar, the
+mean over the batch, to be minimized by its player.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ def resolve(precision: str = "auto") -> tuple[str, str]:
 
 @contextlib.contextmanager
 def scope(precision: str) -> Iterator[str]:
-    """Within it, networks are built for that precision ("auto" included); yields the sentence of `resolve`."""
+    """Within it, networks are built for that precision, "auto" included; yields `resolve`'s sentence."""
     chosen, reason = resolve(precision)
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16" if chosen == "bfloat16" else "float32")

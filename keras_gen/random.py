@@ -59,7 +59,9 @@ class RandomStream:
         if any(tf.is_tensor(size) for size in shape) or shape[-1] % 2:
             return self.uniform(batch, shape) < probability
         half = (*shape[:-1], shape[-1] // 2)
-        words = self._draw(tf.random.stateless_uniform, batch, half, minval=None, maxval=None, dtype=tf.uint32)
+        words = self._draw(
+            tf.random.stateless_uniform, batch, half, minval=None, maxval=None, dtype=tf.uint32
+        )
         bits = tf.reshape(tf.bitcast(words, tf.uint16), (batch, *shape))
         return bits < tf.constant(min(round(probability * 2**16), 2**16 - 1), tf.uint16)
 

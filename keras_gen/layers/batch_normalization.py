@@ -22,12 +22,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     def _moments(self, inputs, mask):
         context = tf.distribute.get_replica_context()
-        if mask is not None or not self.synchronized or context is None or context.num_replicas_in_sync == 1:
-            synchronized, self.synchronized = self.synchronized, False
-            try:
-                return super()._moments(inputs, mask)
-            finally:
-                self.synchronized = synchronized
+        single = context is None or context.num_replicas_in_sync == 1
+        if mask is not None or single or not self.synchronized:
+            if mask is None:
+                return tf.nn.moments(inputs, self._reduction_axes)
+            return super()._moments(inputs, mask)
         mean = context.all_reduce("MEAN", tf.reduce_mean(inputs, self._reduction_axes, keepdims=True))
         squares = tf.reduce_mean(tf.math.squared_difference(inputs, mean), self._reduction_axes)
         return tf.reshape(mean, tf.shape(squares)), context.all_reduce("MEAN", squares)

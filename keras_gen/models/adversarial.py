@@ -85,12 +85,13 @@ class AdversarialModel(GenerativeModel):
             images = self.generator(tf.zeros((2, self.latent_dim)), training=False)
         except (ValueError, tf.errors.InvalidArgumentError) as error:
             raise ValueError(
-                f"The generator does not take latent vectors of shape (batch, {self.latent_dim}); set latent_dim "
-                f"to the length that it takes. It said: {_first_line(error)}"
+                f"The generator does not take latent vectors of shape (batch, {self.latent_dim}); set "
+                f"latent_dim to the length that it takes. It said: {_first_line(error)}"
             ) from error
         if len(images.shape) != 4:
             raise ValueError(
-                f"The generator must give images (batch, height, width, channels); it gave {tuple(images.shape)}."
+                "The generator must give images (batch, height, width, channels); it gave "
+                f"{tuple(images.shape)}."
             )
         try:
             scores = self.discriminator(images, training=False)
@@ -101,8 +102,8 @@ class AdversarialModel(GenerativeModel):
             ) from error
         if tuple(scores.shape) not in ((2,), (2, 1)):
             raise ValueError(
-                "The discriminator must give one score an image, of shape (batch, 1) or (batch,); for two images "
-                f"it gave {tuple(scores.shape)}."
+                "The discriminator must give one score an image, of shape (batch, 1) or (batch,); for two "
+                f"images it gave {tuple(scores.shape)}."
             )
         return tuple(images.shape[1:])
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import keras
 import numpy as np
@@ -38,6 +38,10 @@ class GenerativeModel(keras.Model):
 
     #: Names of the losses, penalties and norms whose running means `fit` shows.
     log_names: tuple[str, ...] = ()
+
+    train_function: Callable | None
+    test_function: Callable | None
+    predict_function: Callable | None
 
     def __init__(self, *, seed: int | None = None, name: str | None = None):
         super().__init__(name=name, dtype="float32")
@@ -345,7 +349,7 @@ def _explained() -> Iterator[None]:
         if found:
             largest, step = found.groups()
             raise ValueError(
-                f"Images must be in [-1, 1]; at step {step} the largest magnitude is {largest}. For images in "
-                "0..255 use images / 127.5 - 1, or load them with keras_gen.data.load."
+                f"Images must be in [-1, 1]; at step {step} the largest magnitude is {largest}. For images "
+                "in 0..255 use images / 127.5 - 1, or load them with keras_gen.data.load."
             ) from None
         raise

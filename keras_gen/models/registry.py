@@ -40,7 +40,7 @@ class Entry:
         """The model's own arguments, with their default values."""
         parameters: dict[str, inspect.Parameter] = {}
         for cls in self.model.__mro__:
-            parameters = {**inspect.signature(cls.__init__).parameters, **parameters}
+            parameters = {**inspect.signature(cls.__init__).parameters, **parameters}  # type: ignore[misc]
             if cls is AdversarialModel:
                 break
         fixed = {"self", "generator", "discriminator", "latent_dim", "seed", "name", "settings"}
@@ -85,7 +85,7 @@ def _initialize(network: keras.Model, seed: int) -> None:
     generator = np.random.default_rng(seed)
     for layer in network._flatten_layers():
         for attribute in ("kernel", "embeddings"):
-            initializer = getattr(layer, f"{attribute}_initializer", None)
+            initializer: Any = getattr(layer, f"{attribute}_initializer", None)
             variable = getattr(layer, attribute, None)
             if variable is None or not hasattr(initializer, "seed"):
                 continue

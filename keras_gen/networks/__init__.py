@@ -48,7 +48,7 @@ PRESETS = {
 def independent_of_batch(network: keras.layers.Layer) -> bool:
     """Whether each example's output is sure not to depend on the others of its batch in training.
 
-    Sure means: nothing but Keras's and this package's own layers, none of them a normalization over the batch.
+    Sure means: nothing but Keras's and this package's own layers, none a normalization over the batch.
     """
     for layer in network._flatten_layers(include_self=True, recursive=True):
         known = type(layer).__module__.split(".")[0] in ("keras", "keras_gen")

@@ -130,7 +130,7 @@ def example28_discriminator(
 def tutorial32_generator(
     image_shape: tuple[int, int, int] = (32, 32, 3), latent_dim: int = 100, name: str = "generator"
 ) -> keras.Model:
-    """The tutorial's 32x32 DCGAN generator: 4x4x512, then transposed 5x5 convolutions 256, 128, 64, channels."""
+    """The tutorial's 32x32 generator: 4x4x512, then transposed 5x5 convolutions 256, 128, 64, channels."""
     _, channels = _fixed(image_shape, 32)
     noise = layers.Input((latent_dim,))
     x = layers.Dense(4 * 4 * 512, use_bias=False)(noise)
@@ -146,7 +146,7 @@ def tutorial32_generator(
 def tutorial32_discriminator(
     image_shape: tuple[int, int, int] = (32, 32, 3), name: str = "discriminator"
 ) -> keras.Model:
-    """The tutorial's 32x32 DCGAN discriminator: 64 and 128 filters of 5x5, stride 2, dropout 0.3, one score."""
+    """The tutorial's 32x32 discriminator: 64 and 128 filters of 5x5, stride 2, dropout 0.3, one score."""
     _fixed(image_shape, 32)
     image = x = layers.Input(tuple(image_shape))
     for filters in (64, 128):
