@@ -56,7 +56,7 @@ class RandomStream:
         Sixteen bits decide each: half the cost of a float, and the draws are what dropout spends its time on.
         """
         shape = tuple(shape)
-        if any(tf.is_tensor(size) for size in shape) or shape[-1] % 2:
+        if not shape or any(tf.is_tensor(size) for size in shape) or shape[-1] % 2:
             return self.uniform(batch, shape) < probability
         half = (*shape[:-1], shape[-1] // 2)
         words = self._draw(
