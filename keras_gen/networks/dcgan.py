@@ -109,7 +109,8 @@ def example28_generator(
         x = layers.UpSamplingConv2D(filters, 3, use_bias=False)(x)
         x = layers.LeakyReLU(0.2)(layers.BatchNormalization()(x))
     x = layers.BatchNormalization()(layers.UpSamplingConv2D(channels, 3, use_bias=False)(x))
-    return keras.Model(noise, _crop(layers.Activation("tanh", dtype="float32")(x), size), name=name)
+    x = layers.Activation("tanh", dtype="float32")(_crop(x, size))
+    return keras.Model(noise, x, name=name)
 
 
 def example28_discriminator(

@@ -35,9 +35,8 @@ def mlp_generator(
     noise = x = layers.Input((latent_dim,))
     for width in widths:
         x = layers.LeakyReLU(0.2)(layers.Dense(width)(x))
-    x = layers.Dense(math.prod(image_shape))(x)
-    x = layers.Activation("tanh", dtype="float32")(x)
-    return keras.Model(noise, layers.Reshape(tuple(image_shape))(x), name=name)
+    x = layers.Reshape(tuple(image_shape))(layers.Dense(math.prod(image_shape))(x))
+    return keras.Model(noise, layers.Activation("tanh", dtype="float32")(x), name=name)
 
 
 def mlp_discriminator(
