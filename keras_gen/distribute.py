@@ -30,7 +30,7 @@ def strategy(name: str = "auto") -> tf.distribute.Strategy:
     if name == "tpu":
         resolver = tf.distribute.cluster_resolver.TPUClusterResolver.connect()
         return tf.distribute.TPUStrategy(resolver)
-    match = re.fullmatch(r"cpu:([1-9]\d*)", name)
+    match = re.fullmatch(r"cpu:([1-9]\d*)", str(name))
     if match is None:
         raise ValueError(
             f"There is no strategy {name!r}: choose auto, cpu:N (such as cpu:2), mirrored, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -67,6 +68,12 @@ class AdversarialModel(GenerativeModel):
         self.generator, self.discriminator, self.latent_dim = generator, discriminator, int(latent_dim)
         self.loss_function = losses.NonSaturating() if loss is None else loss
         self.penalties, self.constraints = list(penalties), list(constraints)
+        names = [penalty.name for penalty in self.penalties]
+        if len(set(names)) < len(names):
+            raise ValueError(
+                f"Each penalty needs a name of its own, by which it is logged; received {names}. Set the "
+                "attribute `name` of one."
+            )
         self.discriminator_steps = int(discriminator_steps)
         self.image_shape = self._build_networks()
         self._joint_scores = independent_of_batch(discriminator)
@@ -154,6 +161,20 @@ class AdversarialModel(GenerativeModel):
             fake_scores = self.discriminator(fake, training=training)
         return tf.cast(real_scores, tf.float32), tf.cast(fake_scores, tf.float32)
 
+    def _real(self, data) -> tf.Tensor:
+        images = self.images_of(data)
+        if not images.shape.is_compatible_with((None, *self.image_shape)):
+            raise ValueError(
+                f"The networks are for images of shape {self.image_shape}; received a batch of shape "
+                f"{tuple(images.shape)}. Load the data with image_size={self.image_shape[:2]} and "
+                f"channels={self.image_shape[2]}, or build the model for that shape."
+            )
+        return images
+
+    def _evaluated(self) -> tf.Tensor:
+        """A step of its own, below zero, for each batch of an evaluation."""
+        return -1 - tf.cast(self.trackers["generator_loss"].count, tf.int64)
+
     def _fakes(self, count, stream, training: bool) -> tf.Tensor:
         return tf.cast(
             self.generator(stream.normal(count, (self.latent_dim,)), training=training), tf.float32
@@ -179,7 +200,7 @@ class AdversarialModel(GenerativeModel):
 
     def train_step(self, data):
         """One step on a batch of images, or (images, labels); returns the running means."""
-        real = self.images_of(data)
+        real = self._real(data)
         count = tf.shape(real)[0]
         with self.random_stream() as stream:
             for _ in range(self.discriminator_steps):
@@ -201,8 +222,8 @@ class AdversarialModel(GenerativeModel):
 
     def test_step(self, data):
         """Losses and penalties on a batch, nothing trained; returns the running means."""
-        real = self.images_of(data)
-        with self.random_stream() as stream:
+        real = self._real(data)
+        with self.random_stream(self._evaluated()) as stream:
             fake = self._fakes(tf.shape(real)[0], stream, training=False)
             values = self._discriminator_losses(real, fake, stream, training=False)
             values["generator_loss"] = self._generator_loss(real, fake, training=False)
@@ -273,4 +294,6 @@ class AdversarialModel(GenerativeModel):
 
 
 def _first_line(error: Exception) -> str:
-    return next(line.strip() for line in str(error).splitlines() if line.strip())
+    text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras prints in bold
+    lines = [line.strip() for line in text.splitlines()]
+    return next(line for line in lines if line and not line.startswith("Exception encountered when calling"))

@@ -108,11 +108,14 @@ class GenerativeModel(keras.Model):
             setattr(self, f"{player}_optimizer", optimizer)
             if not optimizer.built:
                 optimizer.build(self.players[player].trainable_variables)
-        self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
+        if not self.trackers:  # Keras would go on showing the first ones
+            self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
         self.ema_network = None if ema_decay is None else _copy(self.sampled_network)
 
-    def get_compile_config(self) -> dict:
-        """What `compile` was called with, for saving."""
+    def get_compile_config(self) -> dict | None:
+        """What `compile` was called with, for saving; None before that."""
+        if not self.compiled:
+            return None
         optimizers = {
             f"{player}_optimizer": keras.saving.serialize_keras_object(getattr(self, f"{player}_optimizer"))
             for player in self.players
@@ -132,9 +135,9 @@ class GenerativeModel(keras.Model):
     # Training.
 
     @contextlib.contextmanager
-    def random_stream(self) -> Iterator[RandomStream]:
-        """This step's random numbers, also for the layers that run within it."""
-        with RandomStream(self.seed, self.step.value).scope() as stream:
+    def random_stream(self, step: tf.Tensor | None = None) -> Iterator[RandomStream]:
+        """The random numbers of this training step, or of another, also for the layers that run within."""
+        with RandomStream(self.seed, self.step.value if step is None else step).scope() as stream:
             yield stream
 
     def update(
@@ -212,7 +215,7 @@ class GenerativeModel(keras.Model):
 
         Raises:
             FloatingPointError: a loss, penalty or gradient that is NaN or infinite; names it and the step.
-                The weights are those of the step before.
+                No weight of that player has been touched.
             ValueError: images outside [-1, 1].
         """
         if not isinstance(callbacks, keras.callbacks.CallbackList):
@@ -243,9 +246,16 @@ class GenerativeModel(keras.Model):
         one_step = self._one_step(step, _mean)
 
         def steps(iterator):
+            outputs = one_step(next(iterator))
             for _ in range(self.steps_per_execution - 1):
-                one_step(next(iterator))
-            return one_step(next(iterator))
+                batch = iterator.get_next_as_optional()
+                # The data may end within an execution, which must not break off the steps before.
+                outputs = tf.cond(
+                    batch.has_value(),
+                    lambda batch=batch: one_step(batch.get_value()),
+                    lambda outputs=outputs: outputs,
+                )
+            return outputs
 
         return self._compiled(steps)
 
@@ -297,13 +307,18 @@ class GenerativeModel(keras.Model):
 
 
 def _copy(network: keras.Model) -> keras.Model:
-    config = keras.saving.serialize_keras_object(network)
-    copy = keras.saving.deserialize_keras_object(
-        config, custom_objects={type(network).__name__: type(network)}
-    )
-    if not copy.built:
-        copy(tf.zeros((1, *network.input_shape[1:])))
-    copy.set_weights(network.get_weights())
+    own = {type(layer).__name__: type(layer) for layer in network._flatten_layers()}
+    try:
+        config = keras.saving.serialize_keras_object(network)
+        # The user's own code, from this process: there is nothing to be safe from.
+        copy = keras.saving.deserialize_keras_object(config, custom_objects=own, safe_mode=False)
+        copy.set_weights(network.get_weights())
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise ValueError(
+            f"ema_decay needs a copy of the network {network.name!r}, and {type(network).__name__} could not "
+            "be made again from its config: give it a get_config that holds the arguments of its __init__, "
+            "let that take **kwargs for the base class, and make its layers there; or leave ema_decay out."
+        ) from error
     copy.trainable = False
     return copy
 
@@ -331,23 +346,31 @@ def _concatenate(strategy, outputs):
     return tf.nest.map_structure(lambda value: strategy.gather(value, axis=0), outputs)
 
 
+def _failed_check(marker: str, message: str) -> tuple[str, str] | None:
+    """What a check reported after its marker: in graphs as `[marker] [what] [step]`, eagerly in lines."""
+    found = re.search(rf"{marker}\]\s*\[(.+?)\]\s*\[(\d+)\]", message) or re.search(
+        rf"{marker}'\s+(?:b')?(.+?)'?\n(\d+)", message
+    )
+    return None if found is None else (found[1], found[2])
+
+
 @contextlib.contextmanager
 def _explained() -> Iterator[None]:
     """Turns the in-graph checks' failures into errors that a user can act on."""
     try:
         yield
     except tf.errors.InvalidArgumentError as error:
-        message = str(error)
-        found = re.search(rf"{_NON_FINITE}[\]'\"b\s]*\[b?['\"]?(.+?)['\"]?\]\s*\[(\d+)\]", message)
+        found = _failed_check(_NON_FINITE, str(error))
         if found:
-            name, step = found.groups()
+            name, step = found
             raise FloatingPointError(
-                f"{name} is NaN or infinite at step {step}; the weights are still those of the step before. "
-                "Try a lower learning rate, gradient_clip_norm=1.0, or precision float32."
+                f"{name} is NaN or infinite at step {step}; the update was stopped before it touched a "
+                "weight. Go on from the last checkpoint with a lower learning rate, gradient_clip_norm=1.0, "
+                "or precision float32."
             ) from None
-        found = re.search(rf"{_OUT_OF_RANGE}[\]'\"b\s]*\[(.+?)\]\s*\[(\d+)\]", message)
+        found = _failed_check(_OUT_OF_RANGE, str(error))
         if found:
-            largest, step = found.groups()
+            largest, step = found
             raise ValueError(
                 f"Images must be in [-1, 1]; at step {step} the largest magnitude is {largest}. For images "
                 "in 0..255 use images / 127.5 - 1, or load them with keras_gen.data.load."

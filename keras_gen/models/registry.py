@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import inspect
+import operator
 import random
 from dataclasses import dataclass, field
 from typing import Any
@@ -129,21 +130,26 @@ def build(
         ValueError: an unknown name, preset or option, or a shape that the networks cannot make.
     """
     entry = _look_up("model", name, MODELS)
-    shape = tuple(int(size) for size in image_shape)
+    try:
+        shape = tuple(operator.index(size) for size in image_shape)
+    except TypeError:
+        shape = ()
     if len(shape) != 3 or min(shape) < 1:
-        raise ValueError(f"image_shape must be (height, width, channels); received {image_shape}.")
+        raise ValueError(f"image_shape must be (height, width, channels); received {image_shape!r}.")
     for option in options:
         _look_up(f"option of {name}", option, entry.options)
     chosen = preset or entry.preset.get(shape[0] if shape[0] == shape[1] else None, entry.preset[None])
     networks = _look_up("preset", chosen, PRESETS)
-    latent_dim = latent_dim or networks.latent_dim
+    latent_dim = networks.latent_dim if latent_dim is None else int(latent_dim)
+    if latent_dim < 1:
+        raise ValueError(f"latent_dim must be 1 or more; received {latent_dim}.")
     arguments = {**entry.defaults, **options}
 
     seed = random.SystemRandom().randrange(2**31) if seed is None else int(seed)
     with precisions.scope(precision) if precision else contextlib.nullcontext():
         generator, discriminator = networks.generator(shape, latent_dim), networks.discriminator(shape)
         for i, network in enumerate((generator, discriminator)):
-            _initialize(network, 2 * seed + i)
+            _initialize(network, (2 * seed + i) % 2**63)
         model = entry.model(generator, discriminator, latent_dim, seed=seed, **arguments)
     model.compile(
         generator_optimizer=generator_optimizer,
