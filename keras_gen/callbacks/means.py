@@ -27,7 +27,8 @@ class KeepMeans(keras.callbacks.Callback):
 
     def save(self) -> None:
         """Writes the means of this moment."""
-        means = {name: [float(v) for v in m.get_weights()] for name, m in self._trackers().items()}
+        trackers = self.model.trackers.items()
+        means = {name: [float(v.numpy()) for v in tracker.variables] for name, tracker in trackers}
         atomic.write_json(self.path, {"step": int(self.model.step.numpy()), "means": means})
 
     def on_epoch_begin(self, epoch, logs=None):
@@ -37,12 +38,10 @@ class KeepMeans(keras.callbacks.Callback):
         except FileNotFoundError:
             return
         if kept["step"] == int(self.model.step.numpy()):
-            for name, tracker in self._trackers().items():
-                tracker.set_weights(kept["means"][name])
+            for name, tracker in self.model.trackers.items():
+                for variable, value in zip(tracker.variables, kept["means"][name], strict=True):
+                    variable.assign(value)
 
     def on_epoch_end(self, epoch, logs=None):
         """The epoch is whole: there is nothing to keep."""
         self.path.unlink(missing_ok=True)
-
-    def _trackers(self) -> dict:
-        return dict(self.model.trackers)

@@ -1,0 +1,44 @@
+import subprocess
+import sys
+
+import pytest
+
+import keras_gen
+from keras_gen.cli.console import parse_assignments
+from keras_gen.data import SPECS
+from keras_gen.models import list_models
+from keras_gen.networks import PRESETS
+
+
+def test_help_and_version_do_not_import_tensorflow():
+    code = (
+        "import sys; sys.argv[0] = 'keras-gen'\n"
+        "from keras_gen.cli.main import app\n"
+        "app(['train', '--help'], standalone_mode=False); app(['--version'], standalone_mode=False)\n"
+        "assert 'tensorflow' not in sys.modules and 'keras' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "--resume" in done.stdout
+    assert keras_gen.__version__ in done.stdout
+
+
+def test_list_shows_every_model_preset_and_data_spec(cli):
+    result = cli("list")
+    assert result.exit_code == 0
+    for name in (*list_models(), *PRESETS, *SPECS, "penalty_weight=10.0"):
+        assert name in result.stdout
+
+
+def test_an_unknown_command_is_wrong_usage(cli):
+    assert cli("trian").exit_code == 2
+
+
+def test_assignments_are_python_literals_or_text():
+    assert parse_assignments(["a=3", "b=0.5", "c=true", "d=None", "e=lion", "f-g=(1, 2)", "h=x=y"]) == {
+        **{"a": 3, "b": 0.5, "c": True, "d": None},
+        **{"e": "lion", "f_g": (1, 2), "h": "x=y"},
+    }
+    for wrong in (["a"], ["=3"], ["a=1", "a=2"]):
+        with pytest.raises(ValueError, match="--set"):
+            parse_assignments(wrong)

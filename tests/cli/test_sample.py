@@ -1,0 +1,44 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_gen import runs
+from keras_gen.image import make_grid
+
+
+def test_the_grid_holds_the_models_samples(cli, trained, tmp_path):
+    out = tmp_path / "a" / "grid.png"
+    assert cli("sample", trained, "-n", 9, "--seed", 5, "--out", out).exit_code == 0
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(out)), make_grid(runs.Run(trained).load().sample(9, seed=5))[..., 0]
+    )
+
+
+def test_the_seed_decides(cli, trained, tmp_path):
+    files = [tmp_path / f"{i}.png" for i in range(3)]
+    for path, seed in zip(files, (1, 1, 2), strict=True):
+        assert cli("sample", trained, "-n", 4, "--seed", seed, "--out", path).exit_code == 0
+    first, same, other = (path.read_bytes() for path in files)
+    assert first == same
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-n", 0), "1 or more"),
+        (("--out", "grid.xyz"), "image format"),
+        (("--checkpoint", "worst"), "'last' or 'best'"),
+    ],
+)
+def test_wrong_requests_are_one_sentence(cli, trained, arguments, said):
+    result = cli("sample", trained, *arguments)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_folder_without_a_run_is_named(cli, tmp_path):
+    result = cli("sample", tmp_path / "nothing")
+    assert result.exit_code == 1
+    assert "not a run folder" in result.stderr
