@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -31,6 +32,12 @@ class Preset:
 PRESETS = {
     "dcgan": Preset(
         dcgan_generator, dcgan_discriminator, 128, "any square size from 28 to 128, 1 or 3 channels"
+    ),
+    "dcgan-small": Preset(
+        functools.partial(dcgan_generator, width=24),
+        functools.partial(dcgan_discriminator, width=24, dropout=0.0),
+        64,
+        "as dcgan, three eighths as wide, without dropout: readable digits within minutes on a CPU",
     ),
     "dcgan-28": Preset(
         example28_generator, example28_discriminator, 128, "28x28, the common Keras WGAN-GP example's layers"
