@@ -77,7 +77,9 @@ def _literal(text: str) -> Any:
 
 
 def _show_warning(message, category, filename, lineno, file=None, line=None) -> None:
-    show(" ".join(str(message).split()), kind="Warning", style="yellow")
+    # Not those that are for programmers: deprecations, future changes.
+    if issubclass(category, (UserWarning, RuntimeWarning)):
+        show(" ".join(str(message).split()), kind="Warning", style="yellow")
 
 
 @contextlib.contextmanager

@@ -107,7 +107,6 @@ def train(
 
     start_tensorflow()
     from keras_gen import runs
-    from keras_gen.callbacks import TrainingInterrupted
     from keras_gen.precision import resolve
 
     run = runs.Run(out)
@@ -118,11 +117,5 @@ def train(
             if not resume
             else f"Computing in {settings.precision}, as before."
         )
-        try:
-            runs.train(run, settings, resume=resume, console=console(), say=say)
-        except TrainingInterrupted as error:
-            error.args = (
-                f"{error} The checkpoint is written; go on with: keras-gen train --resume --out {out}",
-            )
-            raise
+        runs.train(run, settings, resume=resume, console=console(), say=say)
     say(f"Samples: {out / 'samples'}; losses: {run.losses}; checkpoints: {run.checkpoints}")

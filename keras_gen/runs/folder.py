@@ -134,7 +134,7 @@ class Run:
             hint = "; without it, the other one is used" if other.is_file() else ""
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise ValueError(
-                f"The checkpoint {path} is damaged ({reason[:200]}): delete it{hint}."
+                f"The checkpoint {path} is damaged, or of another version ({reason[:200]}): delete it{hint}."
             ) from error
         if not isinstance(model, keras_gen.models.AdversarialModel):
             raise ValueError(f"{path} holds a {type(model).__name__}, not a generative model of keras-gen.")

@@ -121,6 +121,9 @@ def train(
             epoch += 1
         if epoch < settings.epochs and not model.stop_training:
             model.fit(batches, initial_epoch=epoch, epochs=settings.epochs, **fit)
+    except kc.TrainingInterrupted as error:
+        error.args = (f"{error} Go on with: keras-gen train --resume --out {run.folder}",)
+        raise
     finally:
         stop.restore()
         for callback in shown:

@@ -1,0 +1,41 @@
+import json
+
+import pytest
+
+from keras_gen import runs
+from keras_gen.metrics import projection_features
+
+
+@pytest.fixture(autouse=True)
+def _without_classifier(monkeypatch):
+    """The fixed feature space: the demo's own is trained for a quarter of a minute."""
+
+    def projection(*arguments, **options):
+        return projection_features((28, 28, 1))
+
+    monkeypatch.setattr(runs.training, "classifier_features", projection)
+    monkeypatch.setattr(runs.evaluation, "feature_extractor", projection)
+
+
+def test_a_few_steps_leave_all_that_the_demo_promises(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = cli("demo", "--steps", 2)
+    assert result.exit_code == 0, result.output
+    run = tmp_path / "runs" / "demo"
+    for name in ("samples.png", "losses.png", "history.csv", "config.json", "checkpoints/last.keras"):
+        assert (run / name).stat().st_size > 100
+    assert json.loads((run / "evaluation.json").read_text())["step"] == 2
+    assert "Fréchet distance" in result.stdout
+    assert "Look at runs/demo/samples.png" in result.stdout
+
+    (tmp_path / "runs" / "demo-2").mkdir()
+    (tmp_path / "runs" / "demo-2" / "kept.txt").touch()
+    assert cli("demo", "--steps", 1).exit_code == 0
+    assert (tmp_path / "runs" / "demo-3" / "samples.png").exists()
+
+
+@pytest.mark.parametrize("arguments", [("--minutes", 0), ("--steps", 0)])
+def test_no_time_and_no_steps_are_refused(cli, tmp_path, arguments):
+    result = cli("demo", *arguments, "--out", tmp_path / "run")
+    assert result.exit_code == 1
+    assert "above zero" in result.stderr

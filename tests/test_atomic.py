@@ -1,0 +1,36 @@
+import pytest
+
+from keras_gen import atomic
+
+
+def test_the_file_appears_whole(tmp_path):
+    path = tmp_path / "a" / "b.json"
+    with atomic.replacing(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+        assert temporary.suffix == ".json"
+    assert path.read_text() == "new"
+    assert [p.name for p in path.parent.iterdir()] == ["b.json"]
+
+
+def test_an_error_leaves_the_file_of_before(tmp_path):
+    path = tmp_path / "b.txt"
+    atomic.write_text(path, "before")
+
+    def fail():
+        with atomic.replacing(path) as temporary:
+            temporary.write_text("half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        fail()
+    assert path.read_text() == "before"
+    assert [p.name for p in tmp_path.iterdir()] == ["b.txt"]
+
+
+def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path):
+    names = ["last.keras", ".last-123.keras", "history.csv", ".history-9.csv", ".lock", ".notes.json"]
+    for name in names:
+        (tmp_path / name).touch()
+    atomic.remove_leftovers(tmp_path)
+    assert {p.name for p in tmp_path.iterdir()} == {"last.keras", "history.csv", ".lock", ".notes.json"}
