@@ -48,12 +48,12 @@ def evaluate(
     settings = run.settings()
     model = run.load(which)
     split = split or _unseen(settings, say)
-    losses = model.evaluate(settings.load(split, shuffle=False), verbose=0, return_dict=True)
+    losses = model.evaluate(settings.in_order(split, settings.batch_size), verbose=0, return_dict=True)
 
     labelled, name = settings.labelled()
     distance = FrechetDistance(feature_extractor(model.image_shape, labelled, fingerprint=name))
     images = 0
-    for batch in settings.load(split, batch_size=_BATCH, shuffle=False):
+    for batch in settings.in_order(split, _BATCH):
         distance.update_real(batch)
         images += len(batch)
     samples = min(images, _MOST_SAMPLES) if samples is None else samples

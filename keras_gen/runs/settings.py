@@ -122,12 +122,16 @@ class Settings:
         }
         return load(self.data, split=split or self.split, **chosen)
 
+    def in_order(self, split: str | None = None, batch_size: int = 256, **options: Any) -> tf.data.Dataset:
+        """Every image once, in the order of the source: for measuring."""
+        return self.load(split, batch_size=None, shuffle=False, **options).batch(batch_size)
+
     def labelled(self) -> tuple[tf.data.Dataset | None, str | None]:
         """Images with labels that a classifier can learn, or None; and a name that vouches for them."""
         if (self.describe().num_classes or 0) < 2:
             return None, None
         name = f"digits:{self.split}:{self.image_size}:{self.channels}" if self.data == "digits" else None
-        return self.load(labels=True, batch_size=256, shuffle=False), name
+        return self.in_order(labels=True), name
 
     def continued(self, given: dict[str, Any], folder: Path) -> Settings:
         """These settings for going on, with those that may change taken from `given`.

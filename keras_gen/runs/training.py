@@ -138,7 +138,7 @@ def _callbacks(run: Run, settings: Settings, steps: int, console, more_callbacks
         space = feature_space(settings)
         say(f"Fréchet distance after each epoch: {settings.frechet_samples} samples, features {space.name}.")
         split = settings.split if set("[+") & set(settings.split) else f"{settings.split}[:{_MOST_REAL}]"
-        real = settings.load(split, batch_size=256, shuffle=False)
+        real = settings.in_order(split)
         kept.append(kc.FrechetDistance(real, space, settings.frechet_samples, settings.seed or 0))
     monitor = "frechet_distance" if settings.frechet_samples else None
     distances = [row[monitor] for row in kc.read_history(run.history) if monitor in row]
