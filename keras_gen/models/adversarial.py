@@ -95,10 +95,10 @@ class AdversarialModel(GenerativeModel):
                 f"The generator does not take latent vectors of shape (batch, {self.latent_dim}); set "
                 f"latent_dim to the length that it takes. It said: {_first_line(error)}"
             ) from error
-        if len(images.shape) != 4:
+        if not tf.is_tensor(images) or len(images.shape) != 4:
+            given = tuple(images.shape) if tf.is_tensor(images) else f"a {type(images).__name__}"
             raise ValueError(
-                "The generator must give images (batch, height, width, channels); it gave "
-                f"{tuple(images.shape)}."
+                f"The generator must give images (batch, height, width, channels); it gave {given}."
             )
         try:
             scores = self.discriminator(images, training=False)
@@ -237,7 +237,8 @@ class AdversarialModel(GenerativeModel):
 
     def call(self, latents, training=False):
         """Images (batch, height, width, channels) in [-1, 1] of latent vectors (batch, latent_dim)."""
-        return self.sampler(latents, training=training)
+        # Networks of the user's own may end in bfloat16.
+        return tf.cast(self.sampler(latents, training=training), tf.float32)
 
     def sample(self, n: int, seed: int | None = None) -> np.ndarray:
         """Draws images.

@@ -162,7 +162,7 @@ class GenerativeModel(keras.Model):
         gradients = mean_over_replicas([tf.convert_to_tensor(gradient) for gradient, _ in connected])
         variables = [variable for _, variable in connected]
         squares = [tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32))) for gradient in gradients]
-        names = [f"the {player}'s gradient by {variable.path}" for variable in variables]
+        names = [f"the gradient of the {player} by {variable.path}" for variable in variables]
         finite = {f"{player}_loss": loss, **(checked or {}), **dict(zip(names, squares, strict=True))}
         norm = tf.sqrt(tf.add_n(squares))
         # The optimizer sums over replicas; these are means already.
@@ -174,14 +174,17 @@ class GenerativeModel(keras.Model):
                 gradients = [tf.identity(gradient) for gradient in gradients]
             else:
                 gradients = [gradient * tf.cast(scale, gradient.dtype) for gradient in gradients]
-        getattr(self, f"{player}_optimizer").apply(gradients, variables)
+            getattr(self, f"{player}_optimizer").apply(gradients, variables)
         self.log(**{f"{player}_gradient_norm": norm})
 
     def finish_step(self) -> None:
         """Moves the average and the step counter on; the last call of a `train_step`."""
         if self.ema_network is not None:
             moving_average.update(self.ema_network.weights, self.sampled_network.weights, self.ema_decay)
-        self.step.assign_add(1)
+        # Not before every update has passed its check.
+        counts = [getattr(self, f"{player}_optimizer").iterations.value for player in self.players]
+        with tf.control_dependencies([tf.convert_to_tensor(count) for count in counts]):
+            self.step.assign_add(1)
 
     def log(self, **values: tf.Tensor) -> None:
         """Adds values to the running means of those names."""
@@ -284,6 +287,25 @@ class GenerativeModel(keras.Model):
                 lambda data: tf.concat([one_step(batch) for batch in data], 0)
             )
         return self.predict_function
+
+    # Saving. Keras leaves out how far its own layers' random numbers have got.
+
+    def save_own_variables(self, store) -> None:
+        """Writes the counters, and the states of all random layers that are not this package's."""
+        super().save_own_variables(store)
+        for i, state in enumerate(self._seed_states()):
+            store[f"seed_{i}"] = state.numpy()
+
+    def load_own_variables(self, store) -> None:
+        """Reads what `save_own_variables` wrote."""
+        stored = {key: store[key] for key in store.keys()}  # noqa: SIM118 (not a dictionary)
+        states = {f"seed_{i}": state for i, state in enumerate(self._seed_states())}
+        super().load_own_variables({key: value for key, value in stored.items() if key not in states})
+        for key in states.keys() & stored.keys():
+            states[key].assign(stored[key])
+
+    def _seed_states(self) -> list[keras.Variable]:
+        return [generator.state for layer in self._flatten_layers() for generator in layer._seed_generators]
 
     # Sampling.
 
