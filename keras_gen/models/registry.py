@@ -36,6 +36,11 @@ class Entry:
     preset: dict[int | None, str]
     defaults: dict[str, Any] = field(default_factory=dict)
 
+    def preset_for(self, image_shape: tuple[int, int, int]) -> str:
+        """The name of the recommended networks for images of that shape."""
+        height, width, _ = image_shape
+        return self.preset.get(height if height == width else None, self.preset[None])
+
     @property
     def options(self) -> dict[str, Any]:
         """The model's own arguments, with their default values."""
@@ -73,7 +78,8 @@ def list_models() -> dict[str, str]:
     return {name: entry.summary for name, entry in MODELS.items()}
 
 
-def _look_up(kind: str, name: str, table: dict[str, Any]):
+def look_up(kind: str, name: str, table: dict[str, Any]):
+    """The entry of that name, or a ValueError that names those that there are, and the nearest."""
     if name in table:
         return table[name]
     near = difflib.get_close_matches(str(name).lower(), table, n=1, cutoff=0.5)
@@ -129,7 +135,7 @@ def build(
     Raises:
         ValueError: an unknown name, preset or option, or a shape that the networks cannot make.
     """
-    entry = _look_up("model", name, MODELS)
+    entry = look_up("model", name, MODELS)
     try:
         shape = tuple(operator.index(size) for size in image_shape)
     except TypeError:
@@ -137,9 +143,8 @@ def build(
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"image_shape must be (height, width, channels); received {image_shape!r}.")
     for option in options:
-        _look_up(f"option of {name}", option, entry.options)
-    chosen = preset or entry.preset.get(shape[0] if shape[0] == shape[1] else None, entry.preset[None])
-    networks = _look_up("preset", chosen, PRESETS)
+        look_up(f"option of {name}", option, entry.options)
+    networks = look_up("preset", preset or entry.preset_for(shape), PRESETS)
     latent_dim = networks.latent_dim if latent_dim is None else int(latent_dim)
     if latent_dim < 1:
         raise ValueError(f"latent_dim must be 1 or more; received {latent_dim}.")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_gen import __version__, atomic, precision
 from keras_gen.data import Description, describe, load
-from keras_gen.models.registry import MODELS, _look_up
+from keras_gen.models.registry import MODELS, look_up
 from keras_gen.networks import PRESETS
 
 if TYPE_CHECKING:
@@ -72,9 +72,9 @@ class Settings:
         Raises:
             ValueError, FileNotFoundError: a setting that does not exist, or data that cannot be described.
         """
-        entry = _look_up("model", self.model, MODELS)
+        entry = look_up("model", self.model, MODELS)
         for option in self.options:
-            _look_up(f"option of {self.model}", option, entry.options)
+            look_up(f"option of {self.model}", option, entry.options)
         for name in ("epochs", "batch_size", "steps_per_epoch"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -87,18 +87,17 @@ class Settings:
         data_dir = None if self.data_dir is None else str(Path(self.data_dir).expanduser().resolve())
         described = replace(self, data=spec, data_dir=data_dir).describe()
         height, width, channels = described.image_shape
-        square = height if height == width else None
-        preset = self.preset or entry.preset.get(square, entry.preset[None])
+        preset = self.preset or entry.preset_for(described.image_shape)
         batches = max(described.num_examples // self.batch_size, 1)
         total = self.epochs * min(batches, self.steps_per_epoch or batches)
         return replace(
             self,
             data=spec,
             data_dir=data_dir,
-            image_size=square,
+            image_size=height if height == width else None,
             channels=channels,
             preset=preset,
-            latent_dim=self.latent_dim or _look_up("preset", preset, PRESETS).latent_dim,
+            latent_dim=self.latent_dim or look_up("preset", preset, PRESETS).latent_dim,
             options={**entry.options, **self.options},
             precision=precision.resolve(self.precision)[0],
             seed=random.SystemRandom().randrange(2**31) if self.seed is None else self.seed,
