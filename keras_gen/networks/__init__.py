@@ -55,9 +55,12 @@ PRESETS = {
 def independent_of_batch(network: keras.layers.Layer) -> bool:
     """Whether each example's output is sure not to depend on the others of its batch in training.
 
-    Sure means: nothing but Keras's and this package's own layers, none a normalization over the batch.
+    Sure means: nothing but Keras's and this package's own layers, none a normalization over the batch, and
+    no bare operation between them, such as `keras.ops.mean` in a functional model.
     """
     for layer in network._flatten_layers(include_self=True, recursive=True):
+        if not all(isinstance(node, keras.layers.Layer) for node in getattr(layer, "operations", ())):
+            return False
         known = type(layer).__module__.split(".")[0] in ("keras", "keras_gen")
         if not known or isinstance(layer, (keras.layers.BatchNormalization, keras.layers.Lambda)):
             return False

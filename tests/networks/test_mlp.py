@@ -48,3 +48,11 @@ def test_independent_of_batch():
         nested = keras.Sequential([network, layer])
         nested.build((None, 4, 4, 1))
         assert not independent_of_batch(nested), layer
+
+
+def test_an_operation_of_a_functional_model_may_look_across_the_batch():
+    image = keras.Input((4, 4, 1))
+    x = keras.layers.Flatten()(image)
+    centred = keras.Model(image, keras.layers.Dense(1)(x - keras.ops.mean(x, axis=0, keepdims=True)))
+    assert not independent_of_batch(centred)
+    assert not independent_of_batch(keras.Sequential([keras.Input((4, 4, 1)), centred]))
