@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from keras_gen import atomic
+
 
 def dense_image_warp(image: Any, flow: Any) -> tf.Tensor:
     """Moves every pixel along a flow field: bilinear, differentiable by image and flow.
@@ -238,13 +240,8 @@ def save_grid(
     file_format = Image.registered_extensions().get(path.suffix.lower())
     if file_format not in Image.SAVE:
         raise ValueError(f"{path} must end in the name of an image format, such as .png.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with atomic.replacing(path) as temporary:
         Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid).save(temporary, format=file_format)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
 
 

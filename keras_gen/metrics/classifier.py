@@ -15,6 +15,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen import atomic
+
 NUM_FEATURES = 64
 STEPS = 1200
 _BATCH_SIZE = 128
@@ -277,17 +279,12 @@ def _read(path: Path, shape: tuple[int, int, int]) -> keras.Model | None:
 
 
 def _write(extractor: keras.Model, path: Path) -> None:
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}.keras")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        extractor.save(temporary)
-        temporary.replace(path)
+        with atomic.replacing(path) as temporary:
+            extractor.save(temporary)
     except OSError as error:
         warnings.warn(
             f"The classifier could not be cached in {path.parent} and will be trained again next time "
             f"({error}); set KERAS_GEN_CACHE to a writable folder.",
             stacklevel=3,
         )
-    finally:
-        if temporary.is_file():
-            temporary.unlink()
