@@ -33,11 +33,6 @@ class Geometry:
         """The spatial size of the convolution's output."""
         return tuple(len(windows) for windows in self.windows)  # type: ignore[return-value]
 
-    @functools.cached_property
-    def padding_before(self) -> tuple[int, int]:
-        """Rows above and columns to the left of the image that TensorFlow's padding adds."""
-        return tuple(before for before, _ in self._paddings)  # type: ignore[return-value]
-
     @property
     def _paddings(self) -> list[tuple[int, int]]:
         if self.padding == "valid":
