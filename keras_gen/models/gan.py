@@ -23,8 +23,11 @@ class GAN(AdversarialModel):
     options = ("saturating",)
 
     def __init__(self, generator, discriminator, latent_dim=100, saturating: bool = False, **settings):
-        self_loss = losses.Minimax() if saturating else losses.NonSaturating()
-        super().__init__(generator, discriminator, latent_dim, loss=self_loss, **settings)
+        loss = losses.Minimax() if saturating else losses.NonSaturating()
+        # All three named, so that a caller's own, which the config would not hold, are refused.
+        super().__init__(
+            generator, discriminator, latent_dim, loss=loss, penalties=(), constraints=(), **settings
+        )
         self.saturating = bool(saturating)
 
 

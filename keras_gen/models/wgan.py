@@ -31,9 +31,15 @@ class WGAN(AdversarialModel):
     def __init__(
         self, generator, discriminator, latent_dim=128, clip: float = 0.01, discriminator_steps=5, **settings
     ):
-        settings |= {"loss": losses.Wasserstein(), "constraints": [ClipWeights(clip)]}
         super().__init__(
-            generator, discriminator, latent_dim, discriminator_steps=discriminator_steps, **settings
+            generator,
+            discriminator,
+            latent_dim,
+            loss=losses.Wasserstein(),
+            penalties=(),
+            constraints=[ClipWeights(clip)],
+            discriminator_steps=discriminator_steps,
+            **settings,
         )
         self.clip = float(clip)
 
@@ -70,12 +76,15 @@ class WGANGP(AdversarialModel):
         one_sided: bool = False,
         **settings,
     ):
-        settings |= {
-            "loss": losses.Wasserstein(),
-            "penalties": [GradientPenalty(penalty_weight, target, one_sided)],
-        }
         super().__init__(
-            generator, discriminator, latent_dim, discriminator_steps=discriminator_steps, **settings
+            generator,
+            discriminator,
+            latent_dim,
+            loss=losses.Wasserstein(),
+            penalties=[GradientPenalty(penalty_weight, target, one_sided)],
+            constraints=(),
+            discriminator_steps=discriminator_steps,
+            **settings,
         )
         self.penalty_weight, self.target, self.one_sided = (
             float(penalty_weight),
