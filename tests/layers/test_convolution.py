@@ -17,6 +17,8 @@ GEOMETRIES = [
     Geometry(size, kernel, strides, padding)
     for size, kernel, strides, padding in itertools.product(SIZES, KERNELS, STRIDES, ("same", "valid"))
     if padding == "same" or (size[0] >= kernel[0] and size[1] >= kernel[1])
+    # TensorFlow 2.21's own gradient of these, by oneDNN, writes past its memory and ends the process.
+    if kernel != (1, 1) or strides[0] == strides[1]
 ]
 # The sizes that this package computes by matrix products, on all sides of the boundary.
 SMALL = [
