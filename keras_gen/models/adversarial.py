@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import losses, optimizers, penalties
+from keras_gen.distribute import replica_count
 from keras_gen.models.base import GenerativeModel
 from keras_gen.networks import independent_of_batch
 
@@ -172,8 +173,8 @@ class AdversarialModel(GenerativeModel):
         return images
 
     def _evaluated(self) -> tf.Tensor:
-        """A step of its own, below zero, for each batch of an evaluation."""
-        return -1 - tf.cast(self.trackers["generator_loss"].count, tf.int64)
+        """A step of its own, below zero, for each batch: minus the examples seen so far on all replicas."""
+        return -1 - replica_count() * tf.cast(self.trackers["generator_loss"].count, tf.int64)
 
     def _fakes(self, count, stream, training: bool) -> tf.Tensor:
         return tf.cast(
@@ -200,7 +201,7 @@ class AdversarialModel(GenerativeModel):
 
     def train_step(self, data):
         """One step on a batch of images, or (images, labels); returns the running means."""
-        real = self._real(data)
+        real = self.even_shares(self._real(data))
         count = tf.shape(real)[0]
         with self.random_stream() as stream:
             for _ in range(self.discriminator_steps):
@@ -223,11 +224,12 @@ class AdversarialModel(GenerativeModel):
     def test_step(self, data):
         """Losses and penalties on a batch, nothing trained; returns the running means."""
         real = self._real(data)
+        count = tf.shape(real)[0]
         with self.random_stream(self._evaluated()) as stream:
-            fake = self._fakes(tf.shape(real)[0], stream, training=False)
+            fake = self._fakes(count, stream, training=False)
             values = self._discriminator_losses(real, fake, stream, training=False)
             values["generator_loss"] = self._generator_loss(real, fake, training=False)
-        self.log(**values)
+        self.log_examples(count, **values)
         return self.results(self.evaluated_names)
 
     def predict_step(self, data):
@@ -259,6 +261,8 @@ class AdversarialModel(GenerativeModel):
         """The latent vectors that `sample(n, seed)` uses: float32 (n, latent_dim), standard normal."""
         if n < 1:
             raise ValueError(f"n must be 1 or more; received {n}.")
+        if seed is not None and seed < 0:
+            raise ValueError(f"seed must be 0 or more, or None; received {seed}.")
         return np.random.default_rng(seed).standard_normal((n, self.latent_dim), np.float32)
 
     def generate(self, latents) -> np.ndarray:

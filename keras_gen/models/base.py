@@ -18,6 +18,7 @@ from keras_gen.random import RandomStream
 
 _NON_FINITE = "keras_gen:non-finite"
 _OUT_OF_RANGE = "keras_gen:out-of-range"
+_UNEVEN = "keras_gen:uneven"
 _TOLERANCE = 1e-3  # rounding of resized or half-precision images
 
 
@@ -46,6 +47,8 @@ class GenerativeModel(keras.Model):
     def __init__(self, *, seed: int | None = None, name: str | None = None):
         super().__init__(name=name, dtype="float32")
         self.seed = random.SystemRandom().randrange(2**31) if seed is None else int(seed)
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be an integer from 0 to 2**63 - 1; received {seed}.")
         counter = {"shape": (), "dtype": "int64", "initializer": "zeros", "trainable": False}
         self.step = self.add_weight(**counter, name="step", aggregation="only_first_replica")
         self.epoch = self.add_weight(**counter, name="epoch", aggregation="only_first_replica")
@@ -110,7 +113,16 @@ class GenerativeModel(keras.Model):
                 optimizer.build(self.players[player].trainable_variables)
         if not self.trackers:  # Keras would go on showing the first ones
             self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
-        self.ema_network = None if ema_decay is None else _copy(self.sampled_network)
+        self._keep_average(ema_decay is not None)
+
+    def _keep_average(self, wanted: bool) -> None:
+        average = getattr(self, "ema_network", None)
+        if average is not None and wanted:
+            average.set_weights(self.sampled_network.get_weights())
+            return
+        if average is not None:
+            self._layers.remove(average)
+        self.ema_network = _copy(self.sampled_network) if wanted else None
 
     def get_compile_config(self) -> dict | None:
         """What `compile` was called with, for saving; None before that."""
@@ -126,6 +138,7 @@ class GenerativeModel(keras.Model):
             "ema_decay": self.ema_decay,
             "run_eagerly": self.run_eagerly,
             "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
         }
 
     def compile_from_config(self, config: dict) -> None:
@@ -190,6 +203,22 @@ class GenerativeModel(keras.Model):
         """Adds values to the running means of those names."""
         for name, value in values.items():
             self.trackers[name].update_state(value)
+
+    def log_examples(self, count: tf.Tensor, **values: tf.Tensor) -> None:
+        """Adds means over so many examples to the running means, weighted; of none, nothing."""
+        for name, value in values.items():
+            value = tf.where(count > 0, value, tf.zeros_like(value))
+            self.trackers[name].update_state(value, sample_weight=tf.cast(count, tf.float32))
+
+    def even_shares(self, images: tf.Tensor) -> tf.Tensor:
+        """The images, checked to be as many on each replica: gradients are averaged with equal weights."""
+        if replica_count() == 1:
+            return images
+        count = tf.cast(tf.shape(images)[0], tf.float32)
+        even = tf.equal(count, mean_over_replicas(count))
+        check = tf.debugging.Assert(even, [_UNEVEN, count, self.step.value])
+        with tf.control_dependencies([check] if check is not None else []):
+            return tf.identity(images)
 
     def results(self, names: tuple[str, ...] | None = None) -> dict[str, tf.Tensor]:
         """The running means, of all logs or of those named."""
@@ -389,6 +418,13 @@ def _explained() -> Iterator[None]:
                 f"{name} is NaN or infinite at step {step}; the update was stopped before it touched a "
                 "weight. Go on from the last checkpoint with a lower learning rate, gradient_clip_norm=1.0, "
                 "or precision float32."
+            ) from None
+        found = _failed_check(_UNEVEN, str(error))
+        if found:
+            raise ValueError(
+                f"At step {found[1]} a batch could not be shared evenly among the replicas: make the global "
+                "batch size a multiple of their number, and drop the remainder "
+                "(keras_gen.data.load(..., drop_remainder=True))."
             ) from None
         found = _failed_check(_OUT_OF_RANGE, str(error))
         if found:

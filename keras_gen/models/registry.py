@@ -151,7 +151,11 @@ def build(
     arguments = {**entry.defaults, **options}
 
     seed = random.SystemRandom().randrange(2**31) if seed is None else int(seed)
-    with precisions.scope(precision) if precision else contextlib.nullcontext():
+    if not 0 <= seed < 2**63:
+        raise ValueError(f"seed must be an integer from 0 to 2**63 - 1; received {seed}.")
+    with precisions.scope(precision) if precision else contextlib.nullcontext() as reason:
+        if precision == "auto":
+            print(reason)
         generator, discriminator = networks.generator(shape, latent_dim), networks.discriminator(shape)
         for i, network in enumerate((generator, discriminator)):
             _initialize(network, (2 * seed + i) % 2**63)

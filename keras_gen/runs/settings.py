@@ -130,7 +130,11 @@ class Settings:
         if (self.describe().num_classes or 0) < 2:
             return None, None
         name = f"digits:{self.split}:{self.image_size}:{self.channels}" if self.data == "digits" else None
-        return self.in_order(labels=True), name
+        labelled = self.in_order(labels=True)
+        # A slice of data in order of class may hold but one.
+        if "[" in self.split and len({int(label) for _, batch in labelled for label in batch}) < 2:
+            return None, None
+        return labelled, name
 
     def continued(self, given: dict[str, Any], folder: Path) -> Settings:
         """These settings for going on, with those that may change taken from `given`.

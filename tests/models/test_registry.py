@@ -30,13 +30,12 @@ def test_every_model_with_every_preset_takes_a_step(name, preset):
     assert model.latent_dim == PRESETS[preset].latent_dim
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-@pytest.mark.parametrize("size", [28, 32, 45, 64, 128])
-def test_recommended_networks_at_all_sizes(size, channels):
-    for name in MODELS:
-        model = kg.build(name, (size, size, channels))
-        assert model.image_shape == (size, size, channels)
-        assert model.generator.output_shape == (None, size, size, channels)
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("shape", [(28, 28, 3), (45, 45, 1), (128, 128, 3)], ids=str)
+def test_recommended_networks_at_all_sizes(name, shape):
+    model = kg.build(name, shape, generator_optimizer="sgd", discriminator_optimizer="sgd")
+    assert model.image_shape == shape
+    assert model.generator.output_shape == (None, *shape)
 
 
 def test_recommended_presets():
