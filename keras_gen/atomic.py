@@ -46,8 +46,8 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
 
 def remove_leftovers(folder: Path) -> None:
     """Removes the temporary files of processes that were killed while they wrote into a folder."""
-    for pattern in (".*-[0-9]*.keras", ".*-[0-9]*.json", ".*-[0-9]*.csv"):
-        for path in folder.glob(pattern):
+    for ending in ("keras", "json", "csv", "png"):
+        for path in folder.rglob(f".*-[0-9]*.{ending}"):
             path.unlink(missing_ok=True)
 
 

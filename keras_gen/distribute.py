@@ -74,6 +74,17 @@ def mean_over_replicas(values):
     return tf.distribute.get_replica_context().all_reduce("MEAN", values)
 
 
+def at_least_one(batch: tf.Tensor) -> tf.Tensor:
+    """The batch, or one example of zeros where this replica's share of a last batch is empty.
+
+    TensorFlow's fused convolutions fail on no examples. Whoever asks leaves the extra one out of the result.
+    """
+    if replica_count() == 1:
+        return batch
+    missing = tf.cast(tf.equal(tf.shape(batch)[0], 0), tf.int32)
+    return tf.concat([batch, tf.zeros((missing, *batch.shape[1:]), batch.dtype)], 0)
+
+
 def global_mean(values: tf.Tensor) -> tf.Tensor:
     """The mean of this and every other replica's values, a scalar."""
     return mean_over_replicas(tf.reduce_mean(values))

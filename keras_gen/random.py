@@ -27,16 +27,17 @@ class RandomStream:
 
     Args:
         seed: an integer.
-        step: the global step, an integer or a scalar integer tensor.
+        step: the global step, an integer, a scalar integer tensor, or a variable, which is read at each draw.
     """
 
-    def __init__(self, seed: int, step: tf.Tensor | int):
-        step = tf.cast(step, tf.int64)
-        self._base = tf.stack([tf.constant(seed, tf.int64), step])
+    def __init__(self, seed: int, step: tf.Tensor | tf.Variable | int):
+        self._seed, self._step = seed, step
         self._draws = 0
 
     def _draw(self, sample, batch, shape, **options) -> tf.Tensor:
-        seed = tf.random.experimental.stateless_fold_in(self._base, self._draws)
+        # Read here, for a network that is a tf.function of its own outlives the graph that it is called in.
+        base = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(self._step, tf.int64)])
+        seed = tf.random.experimental.stateless_fold_in(base, self._draws)
         self._draws += 1
         replicas, index = _replicas()
         values = sample([batch * replicas, *shape], seed=seed, **options)

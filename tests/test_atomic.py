@@ -30,7 +30,9 @@ def test_an_error_leaves_the_file_of_before(tmp_path):
 
 def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path):
     names = ["last.keras", ".last-123.keras", "history.csv", ".history-9.csv", ".lock", ".notes.json"]
-    for name in names:
+    (tmp_path / "samples").mkdir()
+    for name in (*names, "samples/epoch-0001.png", "samples/.epoch-0002-77.png"):
         (tmp_path / name).touch()
     atomic.remove_leftovers(tmp_path)
-    assert {p.name for p in tmp_path.iterdir()} == {"last.keras", "history.csv", ".lock", ".notes.json"}
+    kept = {"last.keras", "history.csv", ".lock", ".notes.json", "epoch-0001.png"}
+    assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == kept

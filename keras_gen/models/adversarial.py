@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import losses, optimizers, penalties
-from keras_gen.distribute import replica_count
+from keras_gen.distribute import at_least_one, replica_count
 from keras_gen.models.base import GenerativeModel
 from keras_gen.networks import independent_of_batch
 
@@ -66,6 +66,11 @@ class AdversarialModel(GenerativeModel):
         super().__init__(seed=seed, name=name)
         if discriminator_steps < 1:
             raise ValueError(f"discriminator_steps must be 1 or more; received {discriminator_steps}.")
+        for role, network in (("generator", generator), ("discriminator", discriminator)):
+            if not isinstance(network, keras.layers.Layer):
+                raise TypeError(
+                    f"The {role} must be a Keras model, e.g. of keras_gen.networks; received {network!r}."
+                )
         self.generator, self.discriminator, self.latent_dim = generator, discriminator, int(latent_dim)
         self.loss_function = losses.NonSaturating() if loss is None else loss
         self.penalties, self.constraints = list(penalties), list(constraints)
@@ -225,8 +230,9 @@ class AdversarialModel(GenerativeModel):
         """Losses and penalties on a batch, nothing trained; returns the running means."""
         real = self._real(data)
         count = tf.shape(real)[0]
+        real = at_least_one(real)
         with self.random_stream(self._evaluated()) as stream:
-            fake = self._fakes(count, stream, training=False)
+            fake = self._fakes(tf.shape(real)[0], stream, training=False)
             values = self._discriminator_losses(real, fake, stream, training=False)
             values["generator_loss"] = self._generator_loss(real, fake, training=False)
         self.log_examples(count, **values)
@@ -235,7 +241,7 @@ class AdversarialModel(GenerativeModel):
     def predict_step(self, data):
         """Images of a batch of latent vectors."""
         latents = data[0] if isinstance(data, (tuple, list)) else data
-        return self(latents, training=False)
+        return self(at_least_one(latents), training=False)[: tf.shape(latents)[0]]
 
     def call(self, latents, training=False):
         """Images (batch, height, width, channels) in [-1, 1] of latent vectors (batch, latent_dim)."""

@@ -221,8 +221,15 @@ class GenerativeModel(keras.Model):
             return tf.identity(images)
 
     def results(self, names: tuple[str, ...] | None = None) -> dict[str, tf.Tensor]:
-        """The running means, of all logs or of those named."""
-        return {name: self.trackers[name].result() for name in names or self.log_names}
+        """The running means over all replicas, of all logs or of those named."""
+        names = names or self.log_names
+        if replica_count() == 1:
+            return {name: self.trackers[name].result() for name in names}
+        # Not the mean of the replicas' means: of an uneven last batch one has seen more than another.
+        trackers = [self.trackers[name] for name in names]
+        sums = mean_over_replicas(tf.stack([tracker.total.value for tracker in trackers]))
+        counts = mean_over_replicas(tf.stack([tracker.count.value for tracker in trackers]))
+        return dict(zip(names, tf.unstack(tf.math.divide_no_nan(sums, counts)), strict=True))
 
     def images_of(self, data) -> tf.Tensor:
         """The images of a batch, with or without labels, checked to be in [-1, 1]."""
@@ -262,6 +269,9 @@ class GenerativeModel(keras.Model):
         """Means of the losses and penalties over a data set, as `keras.Model.evaluate` gives them."""
         with _explained():
             return super().evaluate(*args, **kwargs)
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Nothing: all is built. Keras would add up the replicas' first batches, which may differ in size."""
 
     # Keras 3 averages scalar logs over workers with axis=0, which fails (keras issue 20585).
 

@@ -89,7 +89,6 @@ class Run:
         before = self.settings()
         with locked(self.folder):
             atomic.remove_leftovers(self.folder)
-            atomic.remove_leftovers(self.checkpoints)
             settings = before.continued(given or {}, self.folder)
             if settings != before:
                 settings.write(self.config)

@@ -79,6 +79,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{option_name(name)} must be 1 or more; received {value}.")
+        if self.seed is not None and not 0 <= self.seed < 2**31:
+            raise ValueError(f"--seed must be an integer from 0 to 2147483647; received {self.seed}.")
         if self.ema is not None and not 0 <= self.ema < 1:
             raise ValueError(f"--ema must be in [0, 1), as a rule 0.99 to 0.9999; received {self.ema}.")
         if self.frechet_samples < 0 or self.frechet_samples == 1:

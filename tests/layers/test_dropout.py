@@ -39,6 +39,20 @@ def test_masks_depend_on_seed_step_and_order_alone():
     assert (first[0] != first[1]).any()
 
 
+def test_in_a_function_of_the_users_own_that_several_graphs_call():
+    layer, step = Dropout(0.5), tf.Variable(0, dtype=tf.int64)
+    inner = tf.function(lambda inputs: layer(inputs, training=True))
+
+    def drop(scale):
+        with RandomStream(1, step).scope():
+            return inner(ONES) * scale
+
+    first = [tf.function(drop)(1.0).numpy() for _ in range(2)]
+    np.testing.assert_array_equal(*first)
+    step.assign_add(1)
+    assert (tf.function(drop)(1.0).numpy() != first[0]).any()
+
+
 def test_outside_a_stream_it_is_kerass_own():
     for _ in range(2):
         np.testing.assert_array_equal(

@@ -239,6 +239,12 @@ def test_a_generator_of_several_outputs_is_named():
         kg.GAN(keras.Model(latent, [image, image]), _networks()[1], LATENT)
 
 
+@pytest.mark.parametrize("networks", [(None, _networks()[1]), (_networks()[0], "dcgan")], ids=["no", "name"])
+def test_what_is_no_network_is_named(networks):
+    with pytest.raises(TypeError, match=r"The \w+ must be a Keras model.*received (None|'dcgan')"):
+        kg.GAN(*networks, LATENT)
+
+
 def test_predict_gives_float32_of_networks_that_end_in_bfloat16():
     layers = keras.layers
     with kg.precision.scope("bfloat16"):

@@ -143,6 +143,26 @@ def test_compiling_again():
     _same(model.generator.get_weights(), weights, rtol=0, atol=0)
 
 
+def test_compiling_again_keeps_one_moving_average():
+    model = _model(compiled={"ema_decay": 0.5})
+    count, before = len(model.weights), model.sample(2, seed=0)
+    model.generator.set_weights([weight + 0.1 for weight in model.generator.get_weights()])
+    model.compile(ema_decay=0.9)
+    assert len(model.weights) == count
+    assert (model.sample(2, seed=0) != before).any()  # it starts at the weights as they are
+    model.compile()
+    assert len(model.weights) == count - len(model.generator.weights)
+    np.testing.assert_array_equal(model.sample(2, seed=0), model(model.latents(2, 0)))
+
+
+def test_evaluate_weights_a_short_last_batch_by_its_examples():
+    model, images = _model(), _images(5)
+    scores = model.discriminator.predict(images, verbose=0)
+    assert model.evaluate(images, batch_size=4, verbose=0, return_dict=True)["real_score"] == pytest.approx(
+        scores.mean(), rel=1e-5
+    )
+
+
 def test_uncompiled():
     model = kg.GAN(*_networks(), LATENT)
     assert model.sample(2).shape == (2, *SHAPE)
@@ -315,6 +335,15 @@ def test_wrong_image_shape():
 def test_compile_options_out_of_range(options, said):
     with pytest.raises(ValueError, match=said):
         _model(compiled=options)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**63])
+def test_seeds_out_of_range(seed):
+    with pytest.raises(ValueError, match="seed must be an integer from 0"):
+        _model(seed=seed)
+    if seed < 0:
+        with pytest.raises(ValueError, match="seed must be 0 or more"):
+            _model().sample(1, seed=seed)
 
 
 def test_what_a_subclass_must_define_is_said():

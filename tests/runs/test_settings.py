@@ -1,6 +1,7 @@
 import json
 from dataclasses import asdict
 
+import numpy as np
 import pytest
 
 from keras_gen.runs import Settings
@@ -44,6 +45,19 @@ def test_damaged_settings_are_named(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"config.json does not hold the settings"):
         Settings.read(path)
+
+
+def test_a_seed_that_cannot_be_is_refused_before_anything_is_written():
+    with pytest.raises(ValueError, match=r"--seed must be .*received -1"):
+        Settings("gan", "digits", seed=-1).resolved()
+
+
+def test_a_slice_of_a_single_class_gives_no_labels(tmp_path):
+    images = np.zeros((12, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "ordered.npz", images=images, labels=np.repeat([0, 1], 6))
+    spec = f"npz:{tmp_path / 'ordered.npz'}"
+    assert Settings("gan", spec, split="train[:5]").labelled() == (None, None)
+    assert Settings("gan", spec, split="train[:8]").labelled()[0] is not None
 
 
 def test_data_are_found_from_any_folder(tmp_path, monkeypatch):
