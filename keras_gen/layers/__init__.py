@@ -5,7 +5,6 @@ A replacement has the name, arguments, weights and config of the Keras layer tha
 
 from keras.layers import (
     Activation,
-    Conv2DTranspose,
     Cropping2D,
     Dense,
     Flatten,
@@ -17,7 +16,7 @@ from keras.layers import (
 
 from keras_gen.layers.activation import LeakyReLU, leaky_relu
 from keras_gen.layers.batch_normalization import BatchNormalization
-from keras_gen.layers.convolution import Conv2D, UpSamplingConv2D
+from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
 from keras_gen.layers.dropout import Dropout
 from keras_gen.layers.instance_normalization import InstanceNormalization
 

@@ -7,7 +7,9 @@ any order (the gradient penalty takes two, curvature three) use the fast form of
 Why not always oneDNN's convolution: on 2x2 outputs most of its products meet padding, and it reorders the
 whole kernel for a handful of positions. There, one matrix product per output position over just the valid
 taps is two to four times faster on CPUs; so is the kernel's gradient as one matrix product over image
-patches up to 4x4 in bfloat16. Elsewhere, and on GPUs, oneDNN or cuDNN win.
+patches up to 4x4 in bfloat16, and up to 8x8 as a dilated convolution over examples, which takes the place of
+oneDNN's slower kernel for it. The input's gradient of a strided convolution on one or three channels is twice
+as fast by sub-pixels. Elsewhere, and on GPUs, oneDNN or cuDNN win.
 """
 
 from __future__ import annotations
@@ -77,6 +79,17 @@ def _by_patches(geometry: Geometry, dtype: tf.DType) -> bool:
     return _on_cpu() and max(geometry.output_size) <= (4 if dtype == tf.bfloat16 else 2)
 
 
+def _by_subpixels(geometry: Geometry, channels: int) -> bool:
+    # A convolution of stride 1 to so many sub-pixels: below 16 channels oneDNN computes 16 anyway.
+    down, right = geometry.strides
+    return _on_cpu() and max(geometry.output_size) > 2 and down * right > 1 and channels * down * right <= 16
+
+
+def _by_dilation(geometry: Geometry, channels: int, dtype: tf.DType) -> bool:
+    small = max(geometry.output_size) <= 8 and geometry.strides != (1, 1)
+    return _on_cpu() and dtype == tf.bfloat16 and small and channels >= 32
+
+
 def _strides(geometry: Geometry) -> list[int]:
     return [1, *geometry.strides, 1]
 
@@ -102,6 +115,8 @@ def _forward(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Ten
 def _input_gradient(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     height, width = geometry.input_size
     channels = kernel.shape[2]
+    if _by_subpixels(geometry, channels):
+        return _input_gradient_by_subpixels(gradient, kernel, geometry)
     if not _by_position(geometry):
         shape = [tf.shape(gradient)[0], height, width, channels]
         return tf.nn.conv2d_transpose(gradient, kernel, shape, _strides(geometry), geometry.padding.upper())
@@ -114,9 +129,57 @@ def _input_gradient(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) 
     return tf.add_n(total)
 
 
+def _input_gradient_by_subpixels(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    # Padded input row p = stride * q + r is met by output row q - s through tap stride * s + r. So all r of
+    # all q are one convolution of the gradient, of stride 1, whose channels are then spread out in space.
+    channels, filters = kernel.shape[2:]
+    taps, pads, counts, crops = [], [], [], []
+    axes = (
+        geometry.input_size,
+        geometry.kernel_size,
+        geometry.strides,
+        geometry.output_size,
+        geometry._paddings,
+    )
+    for size, length, stride, outputs, (before, _) in zip(*axes, strict=True):
+        taps.append(-(-length // stride))
+        counts.append((size - 1 + before) // stride + 1)
+        pads.append([taps[-1] - 1, max(counts[-1] - outputs, 0)])
+        crops.append(slice(before, before + size))
+    (down, right), (rows, columns) = geometry.strides, taps
+    height, width = geometry.kernel_size
+    padded = tf.pad(kernel, [[0, rows * down - height], [0, columns * right - width], [0, 0], [0, 0]])
+    padded = tf.reshape(padded, (rows, down, columns, right, channels, filters))[::-1, :, ::-1]
+    spread = tf.reshape(
+        tf.transpose(padded, (0, 2, 5, 1, 3, 4)), (rows, columns, filters, down * right * channels)
+    )
+    pixels = tf.nn.conv2d(tf.pad(gradient, [[0, 0], *pads, [0, 0]]), spread, 1, "VALID")
+    pixels = tf.reshape(pixels[:, : counts[0], : counts[1]], (-1, *counts, down, right, channels))
+    images = tf.reshape(
+        tf.transpose(pixels, (0, 1, 3, 2, 4, 5)), (-1, counts[0] * down, counts[1] * right, channels)
+    )
+    return images[:, crops[0], crops[1]]
+
+
+def _kernel_gradient_by_dilation(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
+    # Channels as examples and examples as channels: the gradient is the kernel, its taps a stride apart.
+    padded = tf.pad(images, [[0, 0], *map(list, geometry._paddings), [0, 0]])
+    products = tf.nn.conv2d(
+        tf.transpose(padded, (3, 1, 2, 0)),
+        tf.transpose(gradient, (1, 2, 0, 3)),
+        1,
+        "VALID",
+        dilations=geometry.strides,
+    )
+    height, width = geometry.kernel_size
+    return tf.transpose(products, (1, 2, 0, 3))[:height, :width]
+
+
 def _kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     shape = [*geometry.kernel_size, images.shape[-1], gradient.shape[-1]]
     if not _by_patches(geometry, images.dtype):
+        if _by_dilation(geometry, images.shape[-1], images.dtype):
+            return _kernel_gradient_by_dilation(images, gradient, geometry)
         return tf.raw_ops.Conv2DBackpropFilter(
             input=images,
             filter_sizes=shape,
@@ -204,6 +267,12 @@ def kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) 
     return product(images, gradient)
 
 
+def _chosen(geometry: Geometry, channels: int, dtype: tf.DType) -> bool:
+    """Whether any of the three products is computed in a way of our own."""
+    own = _by_patches(geometry, dtype) or _by_subpixels(geometry, channels)
+    return own or _by_dilation(geometry, channels, dtype)
+
+
 def _static(layer, inputs) -> bool:
     """Whether the layer is of the plain kind, with the static sizes, that the products above cover."""
     return (
@@ -228,9 +297,30 @@ class Conv2D(keras.layers.Conv2D):
         if not training or not _static(self, inputs):
             return super().call(inputs)
         geometry = Geometry(tuple(inputs.shape[1:3]), self.kernel_size, self.strides, self.padding)
-        if not _by_patches(geometry, tf.as_dtype(self.compute_dtype)):
+        if not _chosen(geometry, inputs.shape[-1], tf.as_dtype(self.compute_dtype)):
             return super().call(inputs)
         outputs = convolve(inputs, tf.convert_to_tensor(self.kernel), geometry)
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
+        return outputs if self.activation is None else self.activation(outputs)
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class Conv2DTranspose(keras.layers.Conv2DTranspose):
+    """Drop-in for `keras.layers.Conv2DTranspose`, as `Conv2D` is for its own.
+
+    In training on a CPU it chooses its products as `Conv2D` does; else it is Keras's own.
+    """
+
+    def call(self, inputs, training=None):
+        if not training or not _static(self, inputs):
+            return super().call(inputs)
+        size = self.compute_output_shape(inputs.shape)[1:3]
+        geometry = Geometry(tuple(size), self.kernel_size, self.strides, self.padding)
+        fits = geometry.output_size == tuple(inputs.shape[1:3])
+        if not fits or not _chosen(geometry, self.filters, tf.as_dtype(self.compute_dtype)):
+            return super().call(inputs)
+        outputs = input_gradient(inputs, tf.convert_to_tensor(self.kernel), geometry)
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
         return outputs if self.activation is None else self.activation(outputs)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import Conv2D, UpSamplingConv2D
-from keras_gen.layers.convolution import Geometry, convolve
+from keras_gen.layers import Conv2D, Conv2DTranspose, UpSamplingConv2D
+from keras_gen.layers.convolution import Geometry, convolve, kernel_gradient
 
 SIZES = [(1, 1), (2, 2), (3, 4), (5, 3), (7, 6), (8, 8), (9, 2)]
 KERNELS = [(1, 1), (2, 2), (3, 3), (4, 5), (5, 5), (3, 1)]
@@ -120,6 +120,55 @@ def test_bfloat16_is_as_near_to_float32_as_tensorflows_own(geometry):
         assert ours.dtype == tf.bfloat16
         # One rounding to eight bits of each partial sum over output positions.
         _close(ours, expected, tolerance=2**-6)
+
+
+@pytest.mark.parametrize("size", [(14, 14), (7, 7), (16, 9)])
+def test_kernel_gradient_by_dilation_is_as_near_to_float32(size):
+    """Which 32 channels and up take in bfloat16, on outputs up to 8x8."""
+    geometry = Geometry(size, (5, 5), (2, 2), "same")
+    images = _random(4, *size, 32, dtype=tf.bfloat16)
+    gradient = _random(4, *geometry.output_size, 3, seed=1, dtype=tf.bfloat16)
+    exact = tf.raw_ops.Conv2DBackpropFilter(
+        input=tf.cast(images, tf.float32),
+        filter_sizes=(5, 5, 32, 3),
+        out_backprop=tf.cast(gradient, tf.float32),
+        strides=[1, 2, 2, 1],
+        padding="SAME",
+    )
+    _close(kernel_gradient(images, gradient, geometry), exact, tolerance=2**-7)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"use_bias": False, "activation": "tanh"},
+        {"padding": "valid"},
+        {"padding": "valid", "output_padding": 0},
+        {"output_padding": 0},
+        {"kernel_size": 3},
+        {"kernel_size": 4, "strides": 3},
+        {"strides": 1},
+        {"filters": 40},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (7, 4), (8, 8)], ids=str)
+def test_transposed_convolution_is_kerass_own(size, options):
+    options = {"filters": 1, "kernel_size": 5, "strides": 2, "padding": "same", **options}
+    results = []
+    inputs = _random(2, *size, 6)
+    for kind in (Conv2DTranspose, keras.layers.Conv2DTranspose):
+        layer = kind(**options)
+        layer.build(inputs.shape)
+        layer.set_weights([_random(*weight.shape, seed=i) for i, weight in enumerate(layer.weights)])
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            outputs = layer(inputs, training=True) if kind is Conv2DTranspose else layer(inputs)
+            loss = tf.reduce_sum(tf.sin(outputs))
+        results.append([outputs, *tape.gradient(loss, [inputs, *layer.trainable_weights])])
+    for ours, theirs in zip(*results, strict=True):
+        _close(ours, theirs)
 
 
 def _twins(shape, **options):
