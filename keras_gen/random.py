@@ -26,13 +26,13 @@ class RandomStream:
     """A sequence of draws for one training step; the n-th draw depends on seed, step, and n alone.
 
     Args:
-        seed: an integer.
+        seed: an integer, or a scalar int64 tensor.
         step: the global step, an integer or a scalar integer tensor.
     """
 
-    def __init__(self, seed: int, step: tf.Tensor | int):
+    def __init__(self, seed: tf.Tensor | int, step: tf.Tensor | int):
         step = tf.cast(step, tf.int64)
-        self._base = tf.stack([tf.constant(seed, tf.int64), step])
+        self._base = tf.stack([tf.convert_to_tensor(seed, tf.int64), step])
         self._draws = 0
 
     def _draw(self, sample, batch, shape, **options) -> tf.Tensor:
