@@ -100,11 +100,16 @@ class LatentVariableModel(GenerativeModel):
 
     def latents(self, n: int, seed: int | None = None) -> np.ndarray:
         """The latent vectors that `sample(n, seed)` uses: float32 (n, latent_dim), standard normal."""
+        return self.check_draw(n, seed).standard_normal((n, self.latent_dim), np.float32)
+
+    @staticmethod
+    def check_draw(n: int, seed: int | None) -> np.random.Generator:
+        """The generator of a draw of n, or a ValueError where that cannot be."""
         if n < 1:
             raise ValueError(f"n must be 1 or more; received {n}.")
         if seed is not None and seed < 0:
             raise ValueError(f"seed must be 0 or more, or None; received {seed}.")
-        return np.random.default_rng(seed).standard_normal((n, self.latent_dim), np.float32)
+        return np.random.default_rng(seed)
 
     def generate(self, latents) -> np.ndarray:
         """Images of given latent vectors (n, latent_dim): float32 (n, height, width, channels) in [-1, 1]."""

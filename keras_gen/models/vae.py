@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
@@ -14,21 +13,14 @@ import tensorflow as tf
 from keras_gen import likelihoods
 from keras_gen.distribute import global_variance
 from keras_gen.losses import gaussian_kl
-from keras_gen.models.latent_variable import LatentVariableModel, first_line
+from keras_gen.models.autoencoder import AutoencoderModel, Elbo
+from keras_gen.models.latent_variable import first_line
 from keras_gen.networks.autoencoder import Autoencoder
 from keras_gen.random import RandomStream
 
-_BATCH = 256
+_MOST_WEIGHTED = 1000  # images whose log-likelihood `measures` takes, at 128 decodings each
+_YOUNG = 100  # steps before which an inactive posterior is no news
 _ACTIVE = 0.01  # variance of a unit's posterior means over the data, as in Burda et al.
-_TOLERANCE = 1e-3
-
-
-class Elbo(NamedTuple):
-    """The evidence lower bound of each image, in nats, and its parts: elbo = reconstruction − kl."""
-
-    elbo: np.ndarray
-    reconstruction: np.ndarray
-    kl: np.ndarray
 
 
 class LogLikelihood(NamedTuple):
@@ -39,7 +31,7 @@ class LogLikelihood(NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
-class VAE(LatentVariableModel):
+class VAE(AutoencoderModel):
     """A variational autoencoder; Adam 1e-3.
 
     The tutorial's Adam 2e-4 needs several times the steps for the same bound, so the default is faster.
@@ -67,8 +59,6 @@ class VAE(LatentVariableModel):
     roles = ("encoder", "decoder")
     options: tuple[str, ...] = ("likelihood", "variance")
     evaluated_names = ("loss", "negative_elbo", "reconstruction", "kl", "active_units")
-    #: Length of what conditions the networks beside images and latent vectors.
-    condition_dim = 0
 
     def __init__(
         self,
@@ -122,22 +112,8 @@ class VAE(LatentVariableModel):
         return height, width, channels
 
     @property
-    def encoder(self) -> keras.Model:
-        """The trained encoder."""
-        return self.network.encoder
-
-    @property
-    def decoder(self) -> keras.Model:
-        """The trained decoder."""
-        return self.network.decoder
-
-    @property
     def players(self):
         return {"model": self.network}
-
-    @property
-    def sampled_network(self):
-        return self.network
 
     def compile(self, optimizer: keras.optimizers.Optimizer | str | None = None, **options: Any) -> None:
         """Sets the optimizer, the recommended one where left out.
@@ -152,16 +128,7 @@ class VAE(LatentVariableModel):
         """
         super().compile(optimizers={"model": optimizer or type(self).recommended_optimizer()}, **options)
 
-    def get_compile_config(self):
-        """What `compile` was called with."""
-        config = super().get_compile_config()
-        return None if config is None else {"optimizer": config.pop("model_optimizer"), **config}
-
     # The step.
-
-    def conditions_of(self, data) -> tf.Tensor | None:
-        """What conditions the networks on a batch: (batch, condition_dim), or None."""
-        return None
 
     def kl_term(self, kl: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """The divergence's part of the loss, given its mean over this replica's images, and what to log."""
@@ -191,8 +158,13 @@ class VAE(LatentVariableModel):
         nll, kl = tf.reduce_mean(nll), tf.reduce_mean(kl)
         term, more = self.kl_term(kl)
         values = {"loss": nll + term, "negative_elbo": nll + kl, "reconstruction": nll, "kl": kl}
+        return {**values, "active_units": self.count_active(mean)}, more
+
+    @staticmethod
+    def count_active(mean: tf.Tensor) -> tf.Tensor:
+        """The number of units whose posterior means vary over the global batch; see `active_units`."""
         active = global_variance(tf.stop_gradient(mean)) > _ACTIVE
-        return {**values, "active_units": tf.reduce_sum(tf.cast(active, tf.float32))}, more
+        return tf.reduce_sum(tf.cast(active, tf.float32))
 
     def train_step(self, data):
         """One step on a batch of images, or (images, labels); returns the running means."""
@@ -214,56 +186,18 @@ class VAE(LatentVariableModel):
         return self.results(self.evaluated_names)
 
     def finish_epoch(self, logs):
-        """Warns of a posterior that has collapsed."""
-        if logs.get("active_units", 1.0) < 0.5:
+        """Warns of a posterior that has collapsed; not of one that has hardly been trained."""
+        step = int(self.step.numpy())
+        if step >= _YOUNG and logs.get("active_units", 1.0) < 0.5:
             warnings.warn(
-                f"The posterior has collapsed: of {self.latent_dim} latent units none is active, so that "
-                "images do not depend on them. Try BetaVAE with beta of 1 or less and "
+                f"The posterior has collapsed: after {step} steps none of the {self.latent_dim} latent units "
+                "is active, so that images do not depend on them. Try BetaVAE with beta of 1 or less and "
                 "annealing='warm-up' or 'cyclical', a lower learning rate, a Gaussian likelihood of a "
                 "smaller variance, or a smaller decoder.",
                 stacklevel=2,
             )
 
     # What the trained model says of images; all by the moving average where there is one.
-
-    def _images(self, images) -> np.ndarray:
-        images = np.asarray(images, np.float32)
-        if images.shape[1:] != self.image_shape or not len(images):
-            raise ValueError(
-                f"Images must have the shape (count, {', '.join(map(str, self.image_shape))}); received "
-                f"{images.shape}."
-            )
-        largest = np.abs(images).max()
-        if not largest <= 1 + _TOLERANCE:
-            raise ValueError(
-                f"Images must be in [-1, 1]; the largest magnitude is {largest:g}. For images in 0..255 use "
-                "images / 127.5 - 1."
-            )
-        return images
-
-    def _conditions(self, labels, count: int) -> np.ndarray | None:
-        if labels is not None:
-            raise ValueError(f"{type(self).__name__} has no labels; ConditionalVAE has.")
-        return None
-
-    def _in_batches(self, method: Callable, *arrays, seed: int = 0) -> list[np.ndarray]:
-        """Runs method(network, *arrays, stream) on the arrays' rows, in batches of bounded memory."""
-        network = self.sampler
-
-        def run(seed, start, *arrays):
-            with RandomStream(seed, start).scope() as stream:
-                return method(network, *arrays, stream)
-
-        key = (method.__name__, id(network))
-        if not hasattr(self, "_compiled_methods"):
-            self._compiled_methods: dict[Any, Callable] = {}
-        if key not in self._compiled_methods:
-            self._compiled_methods[key] = tf.function(run, reduce_retracing=True, autograph=False)
-        function, parts = self._compiled_methods[key], []
-        for i in range(0, len(arrays[0]), _BATCH):
-            rows = [None if array is None else tf.constant(array[i : i + _BATCH]) for array in arrays]
-            parts.append(function(tf.constant(seed, tf.int64), tf.constant(i, tf.int64), *rows))
-        return [np.concatenate([np.asarray(part) for part in each]) for each in zip(*parts, strict=True)]
 
     def encode(self, images, labels=None) -> tuple[np.ndarray, np.ndarray]:
         """The posterior q(z|x) of each image.
@@ -386,6 +320,28 @@ class VAE(LatentVariableModel):
         nats = (total - math.log(samples)).astype(np.float32)
         return LogLikelihood(nats, -nats / (math.log(2) * math.prod(self.image_shape)))
 
+    def measures(self, data):
+        """Means over images in order: bound and its parts, log-likelihood, errors, and the active units."""
+        measured = super().measures(data)
+        means, nats, bits = [], [], []
+        for batch in data:
+            images, labels = (batch[0], batch[1]) if self.labelled else (batch, None)
+            means.append(self.encode(images, labels)[0])
+            room = max(_MOST_WEIGHTED - sum(map(len, nats)), 0)
+            if room:
+                rest = None if labels is None else labels[:room]
+                found = self.log_likelihood(images[:room], rest)
+                nats.append(found.nats)
+                bits.append(found.bits_per_dimension)
+        active = np.concatenate(means).var(axis=0) > _ACTIVE
+        return {
+            **measured,
+            "log_likelihood": float(np.concatenate(nats).mean()),
+            "bits_per_dimension": float(np.concatenate(bits).mean()),
+            "log_likelihood_images": sum(map(len, nats)),
+            "active_units": int(active.sum()),
+        }
+
     def active_units(self, images, labels=None) -> np.ndarray:
         """Which latent units say something of the images: booleans (latent_dim,).
 
@@ -394,16 +350,3 @@ class VAE(LatentVariableModel):
         Reference: Importance Weighted Autoencoders, 2015, arXiv:1509.00519.
         """
         return self.encode(images, labels)[0].var(axis=0) > _ACTIVE
-
-    # Saving.
-
-    def get_config(self) -> dict:
-        """The arguments that make an equal model, networks included."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            **{role: serialize(getattr(self, role)) for role in self.roles},
-            "latent_dim": self.latent_dim,
-            **{option: serialize(getattr(self, option)) for option in self.options},
-            "seed": self.seed,
-            "name": self.name,
-        }
