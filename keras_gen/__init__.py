@@ -22,6 +22,7 @@ _MODULES = (
     "annealing",
     "callbacks",
     "constraints",
+    "corruption",
     "data",
     "distribute",
     "export",
@@ -36,6 +37,7 @@ _MODULES = (
     "optimizers",
     "penalties",
     "precision",
+    "walks",
 )
 _NAMES = {
     "AdversarialModel": "keras_gen.models",

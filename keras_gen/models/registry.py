@@ -51,9 +51,10 @@ class Entry:
         """The model's own arguments, with their default values; `Parameter.empty` where it must be given."""
         parameters: dict[str, inspect.Parameter] = {}
         for cls in self.model.__mro__:
-            if cls is LatentVariableModel:
-                break
-            parameters = {**inspect.signature(cls.__init__).parameters, **parameters}  # type: ignore[misc]
+            own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+            parameters = {**own, **parameters}
+            if not any(each.kind is each.VAR_KEYWORD for each in own.values()):
+                break  # it passes nothing on
         # A named model has decided on a loss, penalties and constraints.
         fixed = {"self", "latent_dim", "seed", "name", "settings", "loss", "penalties", "constraints"}
         return {
