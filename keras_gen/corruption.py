@@ -41,7 +41,9 @@ def known_pixels(mask: str, image_shape: tuple[int, int, int], count: int, seed:
     except ValueError:
         probability = float("nan")
     if not 0 < probability < 1:
-        raise ValueError(f"A mask is {', '.join(MASKS)}, or a share of pixels such as 0.3; received {mask!r}.")
+        raise ValueError(
+            f"A mask is {', '.join(MASKS)}, or a share of pixels such as 0.3; received {mask!r}."
+        )
     return np.random.default_rng(seed).random(known.shape) >= probability
 
 

@@ -1,4 +1,4 @@
-"""Adversarial losses on scores (logits), each an object with a part for either player; a VAE's parts per image.
+"""Adversarial losses on scores (logits), an object with a part for either player; a VAE's parts per image.
 
 Scores have shape (batch,) or (batch, 1), any range, and are taken as float32; every part is a scalar, the
 mean over the batch, to be minimized by its player. Negative log-likelihoods and divergences are functions,
@@ -195,9 +195,7 @@ def bernoulli_nll(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
     return _sum_per_example(tf.nn.sigmoid_cross_entropy_with_logits(images, logits))
 
 
-def gaussian_nll(
-    images: tf.Tensor, mean: tf.Tensor, log_variance: tf.Tensor | float = 0.0
-) -> tf.Tensor:
+def gaussian_nll(images: tf.Tensor, mean: tf.Tensor, log_variance: tf.Tensor | float = 0.0) -> tf.Tensor:
     """−log N(x; mean, exp(log_variance)) of each image: ½ Σ ((x − μ)² / σ² + log σ² + log 2π).
 
     Args:

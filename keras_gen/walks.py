@@ -6,7 +6,7 @@ import numpy as np
 
 
 def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
-    """Spherical interpolation: lengths as likely as those of the ends, where a straight line's would be short.
+    """Spherical interpolation: lengths stay likely, where a straight line's would be short.
 
     Args:
         start, end: vectors (…, latent_dim).

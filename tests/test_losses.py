@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import norm
 
 from keras_gen import losses
 
-REFERENCE = np.load(Path(__file__).parent / "reference" / "adversarial.npz")
+FOLDER = Path(__file__).parent / "reference"
+REFERENCE = np.load(FOLDER / "adversarial.npz")
 NAMES = {
     "nonsaturating": losses.NonSaturating,
     "minimax": losses.Minimax,
@@ -93,7 +95,7 @@ def test_a_loss_without_its_parts_says_which():
 
 @pytest.fixture(scope="module")
 def vae():
-    with np.load(REFERENCE / "vae.npz") as values:
+    with np.load(FOLDER / "vae.npz") as values:
         return dict(values)
 
 

@@ -14,10 +14,12 @@ def embed(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a VAE.")],
     n: Annotated[int, typer.Option("-n", "--number", help="Most images.")] = 10_000,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write, .npz.")] = Path("embedding.npz"),
-    split: Annotated[str | None, typer.Option(help="Images to take.  [default: test, if there is one]")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Images to take.  [default: test, if there is one]")
+    ] = None,
     checkpoint: Annotated[str, typer.Option(help="last or best.")] = "last",
 ) -> None:
-    """Encode images: an .npz file of `mean` and `log_variance` (or a VQ-VAE's `codes`), and `labels` if any."""
+    """Encode images: an .npz file of `mean` and `log_variance` (or a VQ-VAE's `codes`), and `labels`."""
     if out.suffix != ".npz":
         raise ValueError(f"--out must end in .npz; received {out}.")
     start_tensorflow()

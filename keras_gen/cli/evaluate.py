@@ -23,7 +23,7 @@ def evaluate(
     checkpoint: Annotated[str, typer.Option(help="last or best.")] = "last",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure a trained model on the test split: losses, Fréchet distance, and of a VAE its likelihood and more.
+    """Measure a trained model on the test split: losses, Fréchet distance, a VAE's likelihood and more.
 
     Kept in RUN/evaluation.json.
     """

@@ -13,7 +13,9 @@ from keras_gen.cli.console import say, start_tensorflow
 def reconstruct(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a VAE.")],
     n: Annotated[int, typer.Option("-n", "--number", help="How many images.")] = 32,
-    out: Annotated[Path, typer.Option("--out", "-o", help="Image file to write.")] = Path("reconstructed.png"),
+    out: Annotated[Path, typer.Option("--out", "-o", help="Image file to write.")] = Path(
+        "reconstructed.png"
+    ),
     mask: Annotated[
         str | None,
         typer.Option(help="Hide center, left, right, top, bottom, or a share such as 0.3, and fill it in."),
@@ -21,7 +23,9 @@ def reconstruct(
     noise: Annotated[
         float | None, typer.Option(help="Add noise of this standard deviation (images are in -1..1).")
     ] = None,
-    split: Annotated[str | None, typer.Option(help="Images to take.  [default: test, if there is one]")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Images to take.  [default: test, if there is one]")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of mask and noise.")] = 0,
     checkpoint: Annotated[str, typer.Option(help="last or best.")] = "last",
 ) -> None:

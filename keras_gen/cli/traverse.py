@@ -19,7 +19,7 @@ def traverse(
     seed: Annotated[int, typer.Option(help="Of the latent vector to begin at.")] = 0,
     checkpoint: Annotated[str, typer.Option(help="last or best.")] = "last",
 ) -> None:
-    """Move one latent unit at a time: what each stands for. Of a VAE, those that vary most over the images."""
+    """Move one latent unit at a time: what each stands for. Of a VAE, the most active first."""
     start_tensorflow()
     import numpy as np
 
@@ -31,14 +31,16 @@ def traverse(
     model = found.load(checkpoint)
     point = model.latents(1, seed)[0]
     if point.dtype.kind != "f":
-        raise ValueError(f"The latents of a {type(model).__name__} are codes, which cannot be moved by degrees.")
+        raise ValueError(
+            f"The latents of a {type(model).__name__} are codes, which cannot be moved by degrees."
+        )
     order = np.arange(model.latent_dim)
     if hasattr(model, "encode"):
         real, labels = first_images(found.settings(), 1000)
         order = np.argsort(-model.encode(real, labels)[0].var(axis=0))
     chosen = order[:units]
     points = walks.traverse(point, chosen, steps, reach)
-    labels = {"labels": np.zeros(len(chosen) * steps, int)} if model.labelled else {}
-    made = model.generate(points.reshape(-1, model.latent_dim), **labels)
+    classes = {"labels": np.zeros(len(chosen) * steps, int)} if model.labelled else {}
+    made = model.generate(points.reshape(-1, model.latent_dim), **classes)
     names = ", ".join(map(str, chosen))
     say(f"Latent units {names}, a row each, in {save_grid(made, out, steps)}")

@@ -59,7 +59,9 @@ class VectorQuantizer(keras.layers.Layer):
         codebook = tf.convert_to_tensor(self.codebook)
         vectors = tf.reshape(tf.cast(inputs, tf.float32), (-1, self.code_dim))
         # ‖v − c‖² without ‖v‖², which is the same for all codes.
-        distances = tf.reduce_sum(tf.square(codebook), 1) - 2.0 * tf.matmul(vectors, codebook, transpose_b=True)
+        distances = tf.reduce_sum(tf.square(codebook), 1) - 2.0 * tf.matmul(
+            vectors, codebook, transpose_b=True
+        )
         return tf.reshape(tf.argmin(distances, 1, output_type=tf.int32), tf.shape(inputs)[:-1])
 
     def look_up(self, codes: tf.Tensor) -> tf.Tensor:
@@ -91,7 +93,8 @@ class VectorQuantizer(keras.layers.Layer):
         fair = total / self.num_codes
         new_counts = self.decay * tf.convert_to_tensor(self.counts) + (1.0 - self.decay) * counts
         new_sums = self.decay * tf.convert_to_tensor(self.sums) + (1.0 - self.decay) * sums
-        dead = (new_counts < self.dead_below * fair)[:, None]
+        first = tf.reduce_sum(tf.convert_to_tensor(self.counts)) == 0
+        dead = (first | (new_counts < self.dead_below * fair))[:, None]
         new_sums = tf.where(dead, fair * self._drawn(vectors, order), new_sums)
         new_counts = tf.where(dead[:, 0], fair, new_counts)
         self.counts.assign(new_counts)

@@ -19,7 +19,7 @@ from keras_gen.random import RandomStream
 _NON_FINITE = "keras_gen:non-finite"
 _OUT_OF_RANGE = "keras_gen:out-of-range"
 _UNEVEN = "keras_gen:uneven"
-_LABEL = "keras_gen:label"
+LABEL_CHECK = "keras_gen:label"
 _TOLERANCE = 1e-3  # rounding of resized or half-precision images
 
 
@@ -238,19 +238,6 @@ class GenerativeModel(keras.Model):
         with tf.control_dependencies([check] if check is not None else []):
             return tf.identity(images)
 
-    def labels_of(self, data, num_classes: int) -> tf.Tensor:
-        """The labels of a batch of (images, labels), one-hot float32, checked to be below num_classes."""
-        if not isinstance(data, (tuple, list)) or len(data) < 2:
-            raise ValueError(
-                f"{type(self).__name__} is trained on (images, labels); received images alone. Load the data "
-                "with labels=True."
-            )
-        labels = tf.reshape(tf.cast(data[1], tf.int64), [-1])
-        valid = tf.reduce_all((labels >= 0) & (labels < num_classes))
-        check = tf.debugging.Assert(valid, [_LABEL, tf.reduce_max(labels), self.step.value])
-        with tf.control_dependencies([check] if check is not None else []):
-            return tf.one_hot(labels, num_classes)
-
     def _assert_finite(self, values: dict[str, tf.Tensor]):
         stacked = tf.stack([tf.cast(value, tf.float32) for value in values.values()])
         finite = tf.math.is_finite(stacked)
@@ -444,11 +431,11 @@ def _explained() -> Iterator[None]:
                 "batch size a multiple of their number, and drop the remainder "
                 "(keras_gen.data.load(..., drop_remainder=True))."
             ) from None
-        found = _failed_check(_LABEL, str(error))
+        found = _failed_check(LABEL_CHECK, str(error))
         if found:
             raise ValueError(
-                f"Labels must be from 0 to num_classes - 1; at step {found[1]} there is {found[0]}. Build the "
-                "model with the data's num_classes."
+                f"Labels must be from 0 to num_classes - 1; at step {found[1]} there is {found[0]}. "
+                "Build the model with the data's num_classes."
             ) from None
         found = _failed_check(_OUT_OF_RANGE, str(error))
         if found:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from keras_gen.models.base import LABEL_CHECK
 from keras_gen.models.vae import VAE
 
 
@@ -39,16 +41,26 @@ class ConditionalVAE(VAE):
         super().__init__(encoder, decoder, latent_dim, **settings)
 
     @classmethod
-    def make_networks(cls, makers, image_shape, latent_dim, *, num_classes, **options):
+    def make_networks(cls, makers, image_shape, latent_dim, **options):
         """Networks whose inputs are longer by the classes."""
-        height, width, channels = image_shape
+        (height, width, channels), num_classes = image_shape, options["num_classes"]
         return {
             "encoder": makers["encoder"]((height, width, channels + num_classes), latent_dim),
             "decoder": makers["decoder"](image_shape, latent_dim + num_classes),
         }
 
     def conditions_of(self, data):
-        return self.labels_of(data, self.num_classes)
+        """The labels of a batch of (images, labels), one-hot float32, checked to be of a class."""
+        if not isinstance(data, (tuple, list)) or len(data) < 2:
+            raise ValueError(
+                f"{type(self).__name__} is trained on (images, labels); received images alone. Load the data "
+                "with labels=True."
+            )
+        labels = tf.reshape(tf.cast(data[1], tf.int64), [-1])
+        valid = tf.reduce_all((labels >= 0) & (labels < self.num_classes))
+        check = tf.debugging.Assert(valid, [LABEL_CHECK, tf.reduce_max(labels), self.step.value])
+        with tf.control_dependencies([check] if check is not None else []):
+            return tf.one_hot(labels, self.num_classes)
 
     def _conditions(self, labels, count):
         if labels is None:
@@ -73,4 +85,6 @@ class ConditionalVAE(VAE):
 
     def generate(self, latents, labels=None) -> np.ndarray:
         """Images of latent vectors (count, latent_dim) and labels; None takes each class in turn."""
-        return super().generate(latents, np.arange(len(latents)) % self.num_classes if labels is None else labels)
+        return super().generate(
+            latents, np.arange(len(latents)) % self.num_classes if labels is None else labels
+        )

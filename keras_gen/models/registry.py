@@ -75,10 +75,11 @@ class Entry:
 
     def networks(self, preset: str) -> Preset:
         """The preset of that name, or a ValueError where it is not for this model."""
-        fitting = {name: each for name, each in PRESETS.items() if set(self.model.roles) <= set(each.makers)}
+        fitting = {name: each for name, each in PRESETS.items() if set(self.model.roles) == set(each.makers)}
         if preset in PRESETS and preset not in fitting:
             raise ValueError(
-                f"The preset {preset!r} has no {' and '.join(self.model.roles)}; there are: {', '.join(fitting)}."
+                f"The preset {preset!r} has no {' and '.join(self.model.roles)}; there are: "
+                f"{', '.join(fitting)}."
             )
         return look_up("preset", preset, fitting)
 
@@ -95,7 +96,9 @@ MODELS = {
     "wgan": Entry(WGAN, "Wasserstein loss, clipped critic (Arjovsky et al. 2017)", _CONVOLUTIONAL),
     "wgan-gp": Entry(WGANGP, "Wasserstein loss, gradient penalty (Gulrajani et al. 2017)", _CONVOLUTIONAL),
     "vae": Entry(VAE, "variational autoencoder (Kingma and Welling 2013)", {None: "vae"}),
-    "beta-vae": Entry(BetaVAE, "weighted divergence, annealing, capacity (Higgins et al. 2017)", {None: "vae"}),
+    "beta-vae": Entry(
+        BetaVAE, "weighted divergence, annealing, capacity (Higgins et al. 2017)", {None: "vae"}
+    ),
     "conditional-vae": Entry(
         ConditionalVAE, "images of a class that is asked for; needs labels (Sohn et al. 2015)", {None: "vae"}
     ),
@@ -162,7 +165,8 @@ def build(
         A compiled model; `fit`, `sample`, `save` are its methods.
 
     Raises:
-        ValueError: an unknown name, preset or option, one that is missing, or a shape that the networks cannot make.
+        ValueError: an unknown name, preset or option, one that is missing, or a shape that the
+            networks cannot make.
     """
     entry = look_up("model", name, MODELS)
     try:
@@ -181,7 +185,7 @@ def build(
     latent_dim = networks.latent_dim if latent_dim is None else int(latent_dim)
     if latent_dim < 1:
         raise ValueError(f"latent_dim must be 1 or more; received {latent_dim}.")
-    arguments = {**entry.defaults, **options}
+    arguments = {**entry.options, **options}
 
     seed = random.SystemRandom().randrange(2**31) if seed is None else int(seed)
     if not 0 <= seed < 2**63:

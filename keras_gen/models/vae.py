@@ -56,9 +56,9 @@ class VAE(AutoencoderModel):
     Reference: Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114.
     """
 
-    roles = ("encoder", "decoder")
+    roles: tuple[str, ...] = ("encoder", "decoder")
     options: tuple[str, ...] = ("likelihood", "variance")
-    evaluated_names = ("loss", "negative_elbo", "reconstruction", "kl", "active_units")
+    evaluated_names: tuple[str, ...] = ("loss", "negative_elbo", "reconstruction", "kl", "active_units")
 
     def __init__(
         self,
@@ -269,8 +269,8 @@ class VAE(AutoencoderModel):
             seed: of the draws.
 
         Returns:
-            `Elbo(elbo, reconstruction, kl)`, each float32 (count,), in nats: elbo = reconstruction − kl, where
-            reconstruction is log p(x|z) and kl the divergence of the posterior from the prior.
+            `Elbo(elbo, reconstruction, kl)`, each float32 (count,), in nats: elbo = reconstruction − kl,
+            where reconstruction is log p(x|z) and kl the divergence of the posterior from the prior.
         """
 
         def elbo(network, images, conditions, stream):
@@ -323,7 +323,9 @@ class VAE(AutoencoderModel):
     def measures(self, data):
         """Means over images in order: bound and its parts, log-likelihood, errors, and the active units."""
         measured = super().measures(data)
-        means, nats, bits = [], [], []
+        means: list[np.ndarray] = []
+        nats: list[np.ndarray] = []
+        bits: list[np.ndarray] = []
         for batch in data:
             images, labels = (batch[0], batch[1]) if self.labelled else (batch, None)
             means.append(self.encode(images, labels)[0])

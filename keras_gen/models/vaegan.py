@@ -89,7 +89,7 @@ class VAEGAN(VAE):
     def players(self):
         return {"encoder": self.encoder, "decoder": self.decoder, "discriminator": self.discriminator}
 
-    def compile(
+    def compile(  # type: ignore[override]
         self,
         encoder_optimizer: keras.optimizers.Optimizer | str | None = None,
         decoder_optimizer: keras.optimizers.Optimizer | str | None = None,

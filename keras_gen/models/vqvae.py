@@ -18,13 +18,13 @@ from keras_gen.networks.vq_vae import grid_sizes
 class VQVAE(AutoencoderModel):
     """A vector-quantized autoencoder, and a prior of its codes; both Adam 1e-3.
 
-    Two players: `model`, encoder and decoder, by reconstruction + commitment ‖z − sg(e)‖²; and `prior`, by the
-    cross-entropy of the codes. The paper fits the prior afterwards; here each step trains both, so that
+    Two players: `model`, encoder and decoder, by reconstruction + commitment ‖z − sg(e)‖²; and `prior`, by
+    the cross-entropy of the codes. The paper fits the prior afterwards; here each step trains both, so that
     `sample` works after one plain `fit`. No gradient passes from one to the other.
 
-    `latents` gives grids of codes, integers (count, rows, columns), drawn from the prior; `encode` gives those
-    of images. The bound that is logged is log p(x|codes) + log p(codes): the posterior is one grid, so its
-    divergence from the prior is −log p(codes).
+    `latents` gives grids of codes, integers (count, rows, columns), drawn from the prior; `encode` gives
+    those of images. The bound that is logged is log p(x|codes) + log p(codes): the posterior is one grid,
+    so its divergence from the prior is −log p(codes).
 
     Args:
         encoder: a network from images to vectors (batch, rows, columns, latent_dim).
@@ -84,12 +84,12 @@ class VQVAE(AutoencoderModel):
         self.built = True
 
     @classmethod
-    def make_networks(cls, makers, image_shape, latent_dim, *, num_codes=256, **options):
+    def make_networks(cls, makers, image_shape, latent_dim, **options):
         """Networks for a grid of codes."""
         return {
             "encoder": makers["encoder"](image_shape, latent_dim),
             "decoder": makers["decoder"](image_shape, latent_dim),
-            "prior": makers["prior"](grid_sizes(image_shape)[-1] ** 2, num_codes),
+            "prior": makers["prior"](grid_sizes(image_shape)[-1] ** 2, options["num_codes"]),
         }
 
     def _build_networks(self) -> tuple[tuple[int, int], tuple[int, int, int]]:
@@ -209,8 +209,12 @@ class VQVAE(AutoencoderModel):
         """The parts of the bound on a batch, by the moving average where there is one; nothing trained."""
         images = self.checked_images(data)
         vectors, codes = self._vectors(self.sampler, images)
-        parts = (*self._reconstruction(self.sampler, images, vectors, codes), self._code_nll(self.sampler, codes))
-        values = self._values(*(tf.reduce_mean(part) for part in parts), self.commitment)
+        parts = (
+            *self._reconstruction(self.sampler, images, vectors, codes),
+            self._code_nll(self.sampler, codes),
+        )
+        nll, distance, code_nll = (tf.reduce_mean(part) for part in parts)
+        values = self._values(nll, distance, code_nll, self.commitment)
         self.log_examples(tf.shape(images)[0], **values)
         return self.results(self.evaluated_names)
 
@@ -241,8 +245,8 @@ class VQVAE(AutoencoderModel):
         codes = np.asarray(codes)
         if codes.shape[1:] != self.grid_shape or codes.dtype.kind not in "iu":
             raise ValueError(
-                f"Codes must be integers (count, {self.grid_shape[0]}, {self.grid_shape[1]}), as latents() and "
-                f"encode() give them; received {codes.dtype} {codes.shape}."
+                f"Codes must be integers (count, {self.grid_shape[0]}, {self.grid_shape[1]}), as latents() "
+                f"and encode() give them; received {codes.dtype} {codes.shape}."
             )
         if codes.min() < 0 or codes.max() >= self.num_codes:
             raise ValueError(f"Codes must be from 0 to {self.num_codes - 1}; received up to {codes.max()}.")

@@ -36,8 +36,8 @@ def evaluate(
         say: is told what is being done, a line at a time.
 
     Returns:
-        checkpoint, epoch, step, split, losses and measures (by name), frechet_distance, feature_space, images, samples and
-        seed, as in the file.
+        checkpoint, epoch, step, split, losses and measures (by name), frechet_distance, feature_space,
+        images, samples and seed, as in the file.
 
     Raises:
         ValueError: fewer than two samples or images, an unknown split, a damaged checkpoint.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import keras
 
-import keras_gen.models  # registers the classes that checkpoints name
+import keras_gen.models  # noqa: F401 (registers the classes that checkpoints name)
 from keras_gen import atomic
 from keras_gen.callbacks.checkpoint import BEST, LAST
 from keras_gen.models.latent_variable import LatentVariableModel

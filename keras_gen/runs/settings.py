@@ -89,7 +89,9 @@ class Settings:
         described = replace(self, data=spec, data_dir=data_dir).describe()
         height, width, channels = described.image_shape
         if entry.model.labelled and (described.num_classes or 0) < 2:
-            raise ValueError(f"{self.model} needs labels, and {self.data} has none: choose other data or model.")
+            raise ValueError(
+                f"{self.model} needs labels, and {self.data} has none: choose other data or model."
+            )
         if entry.model.labelled and options["num_classes"] is inspect.Parameter.empty:
             options["num_classes"] = described.num_classes
         preset = self.preset or entry.preset_for(described.image_shape)
@@ -128,7 +130,7 @@ class Settings:
         return load(self.data, split=split or self.split, **chosen)
 
     def in_order(self, split: str | None = None, batch_size: int = 256, **options: Any) -> tf.data.Dataset:
-        """Every image once, in the order of the source: for measuring; with labels if the model takes them."""
+        """Every image once, in the order of the source: for measuring, labels too if the model takes them."""
         return self.load(split, batch_size=None, shuffle=False, **options).batch(batch_size)
 
     def labelled(self) -> tuple[tf.data.Dataset | None, str | None]:
