@@ -1,4 +1,4 @@
-"""Trains a small WGAN-GP, a VAE and a VQ-VAE under a strategy and writes what came of it; a process of `test_distribute`.
+"""Trains a small WGAN-GP, a VAE and a VQ-VAE under a strategy and writes the results; for `test_distribute`.
 
 Usage: distribute_worker.py STRATEGY OUT.npz; "none" is no strategy.
 """
