@@ -19,13 +19,16 @@ from typing import Any
 __version__ = "0.1.0"
 
 _MODULES = (
+    "annealing",
     "callbacks",
     "constraints",
+    "corruption",
     "data",
     "distribute",
     "export",
     "image",
     "layers",
+    "likelihoods",
     "losses",
     "metrics",
     "models",
@@ -34,12 +37,18 @@ _MODULES = (
     "optimizers",
     "penalties",
     "precision",
+    "walks",
 )
 _NAMES = {
     "AdversarialModel": "keras_gen.models",
+    "BetaVAE": "keras_gen.models",
+    "ConditionalVAE": "keras_gen.models",
     "DCGAN": "keras_gen.models",
     "GAN": "keras_gen.models",
     "GenerativeModel": "keras_gen.models",
+    "VAE": "keras_gen.models",
+    "VAEGAN": "keras_gen.models",
+    "VQVAE": "keras_gen.models",
     "WGAN": "keras_gen.models",
     "WGANGP": "keras_gen.models",
     "build": "keras_gen.models",

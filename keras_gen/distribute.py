@@ -1,4 +1,4 @@
-"""`tf.distribute` strategies by name, and means over their replicas."""
+"""`tf.distribute` strategies by name, and sums and means over their replicas."""
 
 from __future__ import annotations
 
@@ -83,6 +83,21 @@ def at_least_one(batch: tf.Tensor) -> tf.Tensor:
         return batch
     missing = tf.cast(tf.equal(tf.shape(batch)[0], 0), tf.int32)
     return tf.concat([batch, tf.zeros((missing, *batch.shape[1:]), batch.dtype)], 0)
+
+
+def sum_over_replicas(values):
+    """The sum of a tensor, or of a list of tensors, over all replicas; differentiable."""
+    if replica_count() == 1:
+        return values
+    return tf.distribute.get_replica_context().all_reduce("SUM", values)
+
+
+def global_variance(values: tf.Tensor) -> tf.Tensor:
+    """The variance over the first axis of this and every other replica's values; shares may be uneven."""
+    count = tf.cast(tf.shape(values)[0], values.dtype)
+    total, count = sum_over_replicas([tf.reduce_sum(values, 0), count])
+    squares = tf.reduce_sum(tf.math.squared_difference(values, total / tf.maximum(count, 1)), 0)
+    return sum_over_replicas(squares) / tf.maximum(count, 1)
 
 
 def global_mean(values: tf.Tensor) -> tf.Tensor:

@@ -1,10 +1,13 @@
-"""Adversarial losses on scores (logits), each an object with a part for either player.
+"""Adversarial losses on scores (logits), an object with a part for either player; a VAE's parts per image.
 
 Scores have shape (batch,) or (batch, 1), any range, and are taken as float32; every part is a scalar, the
-mean over the batch, to be minimized by its player.
+mean over the batch, to be minimized by its player. Negative log-likelihoods and divergences are functions,
+in nats, summed over each image's values: shape (batch,).
 """
 
 from __future__ import annotations
+
+import math
 
 import keras
 import tensorflow as tf
@@ -153,3 +156,57 @@ class RelativisticAverage(AdversarialLoss):
                 "RelativisticAverage.generator also needs real_logits, the scores of real images."
             )
         return self.discriminator(fake_logits, real_logits)
+
+
+def _sum_per_example(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(values, axis=list(range(1, len(values.shape))))
+
+
+def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
+    """KL(N(mean, exp(log_variance)) || N(0, 1)) of each example: ½ Σ (μ² + σ² − 1 − log σ²).
+
+    The tutorial's sign of this term is a slip: here it is positive, and added to the loss.
+
+    Args:
+        mean: (batch, latent_dim).
+        log_variance: of the same shape, the natural logarithm of the variances.
+
+    Returns:
+        (batch,), in nats, zero or more.
+
+    Reference: Auto-Encoding Variational Bayes, 2013, arXiv:1312.6114, appendix B.
+    """
+    mean, log_variance = _scores(mean, log_variance)
+    return 0.5 * _sum_per_example(tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance)
+
+
+def bernoulli_nll(images: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """−Σ x log σ(l) + (1 − x) log(1 − σ(l)) of each image: the cross-entropy of its pixels.
+
+    Args:
+        images: (batch, …) in [0, 1], the probability that a pixel is white; this package's images, which are
+            in [-1, 1], are `(images + 1) / 2`.
+        logits: of the same shape, any range.
+
+    Returns:
+        (batch,), in nats.
+    """
+    images, logits = _scores(images, logits)
+    return _sum_per_example(tf.nn.sigmoid_cross_entropy_with_logits(images, logits))
+
+
+def gaussian_nll(images: tf.Tensor, mean: tf.Tensor, log_variance: tf.Tensor | float = 0.0) -> tf.Tensor:
+    """−log N(x; mean, exp(log_variance)) of each image: ½ Σ ((x − μ)² / σ² + log σ² + log 2π).
+
+    Args:
+        images: (batch, …), any range.
+        mean: of the same shape.
+        log_variance: the natural logarithm of the variances, of the same shape or one for all.
+
+    Returns:
+        (batch,), in nats of a density over the images' units.
+    """
+    images, mean = _scores(images, mean)
+    log_variance = tf.cast(log_variance, mean.dtype)
+    squares = tf.math.squared_difference(images, mean) * tf.exp(-log_variance)
+    return 0.5 * _sum_per_example(squares + log_variance + math.log(2 * math.pi))

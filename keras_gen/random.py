@@ -26,17 +26,17 @@ class RandomStream:
     """A sequence of draws for one training step; the n-th draw depends on seed, step, and n alone.
 
     Args:
-        seed: an integer.
+        seed: an integer, or a scalar int64 tensor.
         step: the global step, an integer, a scalar integer tensor, or a variable, which is read at each draw.
     """
 
-    def __init__(self, seed: int, step: tf.Tensor | tf.Variable | int):
+    def __init__(self, seed: tf.Tensor | int, step: tf.Tensor | tf.Variable | int):
         self._seed, self._step = seed, step
         self._draws = 0
 
     def _draw(self, sample, batch, shape, **options) -> tf.Tensor:
         # Read here, for a network that is a tf.function of its own outlives the graph that it is called in.
-        base = tf.stack([tf.constant(self._seed, tf.int64), tf.cast(self._step, tf.int64)])
+        base = tf.stack([tf.convert_to_tensor(self._seed, tf.int64), tf.cast(self._step, tf.int64)])
         seed = tf.random.experimental.stateless_fold_in(base, self._draws)
         self._draws += 1
         replicas, index = _replicas()

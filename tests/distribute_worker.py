@@ -1,4 +1,4 @@
-"""Trains a small WGAN-GP under a strategy and writes what came of it; a process of `test_distribute`.
+"""Trains a small WGAN-GP, a VAE and a VQ-VAE under a strategy and writes the results; for `test_distribute`.
 
 Usage: distribute_worker.py STRATEGY OUT.npz; "none" is no strategy.
 """
@@ -89,10 +89,36 @@ def _refusal_of_uneven_shares() -> str:
     return "trained"
 
 
+def _autoencoders() -> dict:
+    """A VAE, whose active units are counted over all replicas, and a VQ-VAE, whose codebook follows all."""
+    keras.utils.set_random_seed(7)
+    vae = kg.build("vae", SHAPE, preset="vae-mlp", latent_dim=4, seed=7, ema_decay=0.9)
+    vqvae = kg.VQVAE(
+        keras.Sequential(
+            [keras.Input(SHAPE), kg.layers.Conv2D(4, 5, strides=4, padding="same", activation="tanh")]
+        ),
+        keras.Sequential([keras.Input((7, 7, 4)), kg.layers.Conv2DTranspose(1, 4, strides=4)]),
+        keras.Sequential([keras.Input((49,), dtype="int32"), keras.layers.Embedding(9, 8)]),
+        latent_dim=4,
+        num_codes=8,
+        seed=7,
+    )
+    vqvae.compile()
+    values = {}
+    for name, model in (("vae", vae), ("vqvae", vqvae)):
+        data = kg.data.load("digits", batch_size=GLOBAL_BATCH, seed=3).take(5)
+        history = model.fit(data, verbose=0).history
+        values |= {f"log_{name}_{key}": logged[0] for key, logged in history.items()}
+        values |= {f"weight_{name}_{i}": weight for i, weight in enumerate(model.get_weights())}
+        values[f"sample_{name}"] = model.sample(4, seed=0)
+    return values
+
+
 def main(name: str, out: str) -> None:
     strategy = None if name == "none" else kg.distribute.strategy(name)
     with strategy.scope() if strategy else contextlib.nullcontext():
         model, values = _train()
+        values |= _autoencoders()
         latents = tf.data.Dataset.from_tensor_slices(model.latents(LATENTS, seed=0)).batch(GLOBAL_BATCH)
     values["images"] = model.predict(latents, verbose=0)
     values["sample"] = model.sample(LATENTS, seed=0)

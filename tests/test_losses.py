@@ -6,10 +6,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.stats import norm
 
 from keras_gen import losses
 
-REFERENCE = np.load(Path(__file__).parent / "reference" / "adversarial.npz")
+FOLDER = Path(__file__).parent / "reference"
+REFERENCE = np.load(FOLDER / "adversarial.npz")
 NAMES = {
     "nonsaturating": losses.NonSaturating,
     "minimax": losses.Minimax,
@@ -89,3 +91,39 @@ def test_a_loss_without_its_parts_says_which():
         losses.AdversarialLoss().discriminator(REAL, FAKE)
     with pytest.raises(NotImplementedError, match="must define generator"):
         losses.AdversarialLoss().generator(FAKE)
+
+
+@pytest.fixture(scope="module")
+def vae():
+    with np.load(FOLDER / "vae.npz") as values:
+        return dict(values)
+
+
+def test_bound_equals_the_reference(vae):
+    nll = losses.bernoulli_nll(vae["x"], vae["logits"])
+    kl = losses.gaussian_kl(vae["mean"], vae["log_variance"])
+    assert nll.shape == kl.shape == (6,)
+    np.testing.assert_allclose(nll, vae["bce"], rtol=1e-6)
+    np.testing.assert_allclose(kl, vae["kl"], rtol=1e-6)
+    np.testing.assert_allclose(np.mean(nll + kl), vae["negative_elbo"], rtol=1e-6)
+    wide = {name: value.astype("float64") for name, value in vae.items()}
+    np.testing.assert_allclose(losses.bernoulli_nll(wide["x"], wide["logits"]), vae["bce"], rtol=1e-14)
+
+
+def test_gaussian_nll_equals_the_reference_and_scipy(vae):
+    images, mean = vae["x"], 1 / (1 + np.exp(-vae["logits"]))
+    half = 0.5 * vae["mse"] + 49 * np.log(2 * np.pi)
+    np.testing.assert_allclose(losses.gaussian_nll(images, mean), half, rtol=1e-6)
+    expected = -norm.logpdf(images, mean, np.sqrt(0.3)).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(losses.gaussian_nll(images, mean, np.log(0.3)), expected, rtol=1e-5)
+
+
+def test_kl_is_what_monte_carlo_estimates(vae):
+    mean, log_variance = vae["mean"].astype("float64"), vae["log_variance"].astype("float64")
+    deviation = np.exp(0.5 * log_variance)
+    latents = mean + deviation * np.random.default_rng(0).standard_normal((200_000, *mean.shape))
+    ratios = (norm.logpdf(latents, mean, deviation) - norm.logpdf(latents)).sum(axis=-1)
+    error = ratios.std(axis=0) / np.sqrt(len(ratios))
+    difference = np.abs(losses.gaussian_kl(mean, log_variance).numpy() - ratios.mean(axis=0))
+    assert (difference < 4 * error).all()
+    assert error.max() < 0.02

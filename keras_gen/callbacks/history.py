@@ -14,6 +14,7 @@ from keras_gen import atomic
 
 Row = dict[str, float]
 _COUNTS = ("epoch", "step")
+_LOSSES = ("loss", "elbo", "reconstruction", "kl")  # all in nats, of a VAE
 
 
 def read_history(path: str | os.PathLike[str]) -> list[Row]:
@@ -105,10 +106,10 @@ class LossPlot(keras.callbacks.Callback):
 
         names = list(dict.fromkeys(name for row in rows for name in row if name not in _COUNTS))
         panels = {
-            "losses": [name for name in names if name.endswith("loss")],
+            "losses": [name for name in names if name.endswith(_LOSSES)],
             "scores": [name for name in names if name.endswith("score")],
-            "penalties and gradient norms": [
-                name for name in names if not name.endswith(("loss", "score", "distance"))
+            "penalties, norms and others": [
+                name for name in names if not name.endswith((*_LOSSES, "score", "distance"))
             ],
             "Fréchet distance": [name for name in names if name.endswith("distance")],
         }
@@ -125,7 +126,7 @@ class LossPlot(keras.callbacks.Callback):
                     markersize=3,
                     label=name,
                 )
-            axes.set(title=title, xlabel="generator steps")
+            axes.set(title=title, xlabel="steps")
             axes.grid(alpha=0.3)
             axes.legend(fontsize="small")
         with atomic.replacing(self.path) as path:

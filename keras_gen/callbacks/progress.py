@@ -71,5 +71,5 @@ class Progress(keras.callbacks.Callback):
 
 
 def _losses(logs: dict) -> str:
-    shown = [name for name in logs if name.endswith(("loss", "distance"))]
+    shown = [name for name in logs if name.endswith(("loss", "elbo", "distance"))]
     return "  ".join(f"{name.replace('_', ' ')} {float(logs[name]):.4g}" for name in shown)

@@ -23,7 +23,10 @@ def evaluate(
     checkpoint: Annotated[str, typer.Option(help="last or best.")] = "last",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Measure a trained model: losses and Fréchet distance on the test split, kept in RUN/evaluation.json."""
+    """Measure a trained model on the test split: losses, Fréchet distance, a VAE's likelihood and more.
+
+    Kept in RUN/evaluation.json.
+    """
     start_tensorflow()
     from keras_gen import runs
 
@@ -50,8 +53,8 @@ def print_evaluation(measured: dict[str, Any]) -> None:
     table = Table(title=f"Epoch {measured['epoch']}, step {measured['step']}, on {measured['split']}")
     table.add_column("measure")
     table.add_column("value", justify="right")
-    for name, value in measured["losses"].items():
-        table.add_row(name.replace("_", " "), f"{value:.4f}")
+    for name, value in {**measured["losses"], **measured["measures"]}.items():
+        table.add_row(name.replace("_", " "), f"{value:.4f}" if isinstance(value, float) else str(value))
     console().print(table)
     say(
         f"Fréchet distance {measured['frechet_distance']:.2f} between {measured['samples']} samples and "

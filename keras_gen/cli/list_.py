@@ -17,11 +17,14 @@ def list_() -> None:
 
     models = Table("name", "what it is", "options (--set NAME=VALUE)", title="Models", title_justify="left")
     for name, entry in MODELS.items():
-        options = "\n".join(f"{option}={value}" for option, value in entry.options.items())
+        options = "\n".join(
+            f"{option}" if option in entry.required else f"{option}={value}"
+            for option, value in entry.options.items()
+        )
         models.add_row(name, Text(entry.summary), Text(options))
-    presets = Table("name", "networks", "latent_dim", title="Presets (--preset)", title_justify="left")
+    presets = Table("name", "networks", "of", "latent_dim", title="Presets (--preset)", title_justify="left")
     for name, preset in PRESETS.items():
-        presets.add_row(name, Text(preset.summary), str(preset.latent_dim))
+        presets.add_row(name, Text(preset.summary), ", ".join(preset.makers), str(preset.latent_dim))
     data = Table("spec", "images", title="Data (--data)", title_justify="left")
     for spec, summary in SPECS.items():
         data.add_row(Text(spec), Text(summary))

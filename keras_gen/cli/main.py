@@ -7,7 +7,18 @@ from typing import Annotated
 import typer
 from typer.core import TyperGroup
 
-from keras_gen.cli import demo, errors, evaluate, list_, sample, train
+from keras_gen.cli import (
+    demo,
+    embed,
+    errors,
+    evaluate,
+    interpolate,
+    list_,
+    reconstruct,
+    sample,
+    train,
+    traverse,
+)
 from keras_gen.cli.console import show
 
 
@@ -62,6 +73,10 @@ app.command("train")(train.train)
 app.command("list")(list_.list_)
 app.command("sample")(sample.sample)
 app.command("evaluate")(evaluate.evaluate)
+app.command("reconstruct")(reconstruct.reconstruct)
+app.command("interpolate")(interpolate.interpolate)
+app.command("traverse")(traverse.traverse)
+app.command("embed")(embed.embed)
 
 
 def main() -> None:

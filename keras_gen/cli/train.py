@@ -55,11 +55,11 @@ def train(
     ema: Annotated[
         float | None,
         typer.Option(
-            help="Decay of the generator's moving average, 0 for none.  [default: up to 0.999, by steps]"
+            help="Decay of the weights' moving average, 0 for none.  [default: up to 0.999, by steps]"
         ),
     ] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Of both players.  [default: the paper's]")
+        float | None, typer.Option(help="Of all players.  [default: the model's]")
     ] = None,
     gradient_clip: Annotated[
         float | None, typer.Option(help="Largest norm of a gradient.  [default: none]")

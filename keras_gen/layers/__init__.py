@@ -19,6 +19,7 @@ from keras_gen.layers.batch_normalization import BatchNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
 from keras_gen.layers.dropout import Dropout
 from keras_gen.layers.instance_normalization import InstanceNormalization
+from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
 __all__ = [
     "Activation",
@@ -35,6 +36,8 @@ __all__ = [
     "Reshape",
     "SpectralNormalization",
     "UpSamplingConv2D",
+    "VectorQuantizer",
     "ZeroPadding2D",
     "leaky_relu",
+    "straight_through",
 ]

@@ -7,8 +7,7 @@ any order (the gradient penalty takes two, curvature three) use the fast form of
 Why not always oneDNN's convolution: on 2x2 outputs most of its products meet padding, and it reorders the
 whole kernel for a handful of positions. There, one matrix product per output position over just the valid
 taps is two to four times faster on CPUs; so is the kernel's gradient as one matrix product over image
-patches up to 4x4 in bfloat16, and up to 8x8 as a dilated convolution over examples, which takes the place of
-oneDNN's slower kernel for it. The input's gradient of a strided convolution on one or three channels is twice
+patches up to 4x4 in bfloat16. The input's gradient of a strided convolution on one or three channels is twice
 as fast by sub-pixels. Elsewhere, and on GPUs, oneDNN or cuDNN win.
 """
 
@@ -85,11 +84,6 @@ def _by_subpixels(geometry: Geometry, channels: int) -> bool:
     return _on_cpu() and max(geometry.output_size) > 2 and down * right > 1 and channels * down * right <= 16
 
 
-def _by_dilation(geometry: Geometry, channels: int, dtype: tf.DType) -> bool:
-    small = max(geometry.output_size) <= 8 and geometry.strides != (1, 1)
-    return _on_cpu() and dtype == tf.bfloat16 and small and channels >= 32
-
-
 def _strides(geometry: Geometry) -> list[int]:
     return [1, *geometry.strides, 1]
 
@@ -161,25 +155,9 @@ def _input_gradient_by_subpixels(gradient: tf.Tensor, kernel: tf.Tensor, geometr
     return images[:, crops[0], crops[1]]
 
 
-def _kernel_gradient_by_dilation(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
-    # Channels as examples and examples as channels: the gradient is the kernel, its taps a stride apart.
-    padded = tf.pad(images, [[0, 0], *map(list, geometry._paddings), [0, 0]])
-    products = tf.nn.conv2d(
-        tf.transpose(padded, (3, 1, 2, 0)),
-        tf.transpose(gradient, (1, 2, 0, 3)),
-        1,
-        "VALID",
-        dilations=geometry.strides,
-    )
-    height, width = geometry.kernel_size
-    return tf.transpose(products, (1, 2, 0, 3))[:height, :width]
-
-
 def _kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     shape = [*geometry.kernel_size, images.shape[-1], gradient.shape[-1]]
     if not _by_patches(geometry, images.dtype):
-        if _by_dilation(geometry, images.shape[-1], images.dtype):
-            return _kernel_gradient_by_dilation(images, gradient, geometry)
         return tf.raw_ops.Conv2DBackpropFilter(
             input=images,
             filter_sizes=shape,
@@ -269,8 +247,7 @@ def kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) 
 
 def _chosen(geometry: Geometry, channels: int, dtype: tf.DType) -> bool:
     """Whether any of the three products is computed in a way of our own."""
-    own = _by_patches(geometry, dtype) or _by_subpixels(geometry, channels)
-    return own or _by_dilation(geometry, channels, dtype)
+    return _by_patches(geometry, dtype) or _by_subpixels(geometry, channels)
 
 
 def _static(layer, inputs) -> bool:

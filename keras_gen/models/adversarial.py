@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from keras_gen import losses, optimizers, penalties
-from keras_gen.distribute import at_least_one, replica_count
-from keras_gen.models.base import GenerativeModel
+from keras_gen.models.latent_variable import LatentVariableModel, first_line
 from keras_gen.networks import independent_of_batch
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
-class AdversarialModel(GenerativeModel):
+class AdversarialModel(LatentVariableModel):
     """A generator and a discriminator, each trained against the other.
 
     One step takes one batch of real images: `discriminator_steps` updates of the discriminator, each with
@@ -43,7 +40,7 @@ class AdversarialModel(GenerativeModel):
         ValueError: networks that do not fit each other or latent_dim.
     """
 
-    #: Recommended settings: what makes each player's optimizer where `compile` is given none.
+    roles = ("generator", "discriminator")
     recommended_optimizer: Callable[[], keras.optimizers.Optimizer] = functools.partial(
         optimizers.Adam, 2e-4, beta_1=0.5
     )
@@ -99,7 +96,7 @@ class AdversarialModel(GenerativeModel):
         except (ValueError, tf.errors.InvalidArgumentError) as error:
             raise ValueError(
                 f"The generator does not take latent vectors of shape (batch, {self.latent_dim}); set "
-                f"latent_dim to the length that it takes. It said: {_first_line(error)}"
+                f"latent_dim to the length that it takes. It said: {first_line(error)}"
             ) from error
         if not tf.is_tensor(images) or len(images.shape) != 4:
             given = tuple(images.shape) if tf.is_tensor(images) else f"a {type(images).__name__}"
@@ -111,7 +108,7 @@ class AdversarialModel(GenerativeModel):
         except (ValueError, tf.errors.InvalidArgumentError) as error:
             raise ValueError(
                 f"The discriminator does not take the generator's images of shape {tuple(images.shape[1:])}. "
-                f"It said: {_first_line(error)}"
+                f"It said: {first_line(error)}"
             ) from error
         if tuple(scores.shape) not in ((2,), (2, 1)):
             raise ValueError(
@@ -167,20 +164,6 @@ class AdversarialModel(GenerativeModel):
             fake_scores = self.discriminator(fake, training=training)
         return tf.cast(real_scores, tf.float32), tf.cast(fake_scores, tf.float32)
 
-    def _real(self, data) -> tf.Tensor:
-        images = self.images_of(data)
-        if not images.shape.is_compatible_with((None, *self.image_shape)):
-            raise ValueError(
-                f"The networks are for images of shape {self.image_shape}; received a batch of shape "
-                f"{tuple(images.shape)}. Load the data with image_size={self.image_shape[:2]} and "
-                f"channels={self.image_shape[2]}, or build the model for that shape."
-            )
-        return images
-
-    def _evaluated(self) -> tf.Tensor:
-        """A step of its own, below zero, for each batch: minus the examples seen so far on all replicas."""
-        return -1 - replica_count() * tf.cast(self.trackers["generator_loss"].count, tf.int64)
-
     def _fakes(self, count, stream, training: bool) -> tf.Tensor:
         return tf.cast(
             self.generator(stream.normal(count, (self.latent_dim,)), training=training), tf.float32
@@ -206,7 +189,7 @@ class AdversarialModel(GenerativeModel):
 
     def train_step(self, data):
         """One step on a batch of images, or (images, labels); returns the running means."""
-        real = self.even_shares(self._real(data))
+        real = self.even_shares(self.checked_images(data))
         count = tf.shape(real)[0]
         with self.random_stream() as stream:
             for _ in range(self.discriminator_steps):
@@ -228,52 +211,14 @@ class AdversarialModel(GenerativeModel):
 
     def test_step(self, data):
         """Losses and penalties on a batch, nothing trained; returns the running means."""
-        real = self._real(data)
-        count = tf.shape(real)[0]
-        real = at_least_one(real)
+        data, count = self.evaluated_share(data)
+        real = self.checked_images(data)
         with self.random_stream(self._evaluated()) as stream:
             fake = self._fakes(tf.shape(real)[0], stream, training=False)
             values = self._discriminator_losses(real, fake, stream, training=False)
             values["generator_loss"] = self._generator_loss(real, fake, training=False)
         self.log_examples(count, **values)
         return self.results(self.evaluated_names)
-
-    def predict_step(self, data):
-        """Images of a batch of latent vectors."""
-        latents = data[0] if isinstance(data, (tuple, list)) else data
-        return self(at_least_one(latents), training=False)[: tf.shape(latents)[0]]
-
-    def call(self, latents, training=False):
-        """Images (batch, height, width, channels) in [-1, 1] of latent vectors (batch, latent_dim)."""
-        # Networks of the user's own may end in bfloat16.
-        return tf.cast(self.sampler(latents, training=training), tf.float32)
-
-    def sample(self, n: int, seed: int | None = None) -> np.ndarray:
-        """Draws images.
-
-        Args:
-            n: how many.
-            seed: the same seed gives the same images; None draws new ones each time.
-
-        Returns:
-            float32 (n, height, width, channels) in [-1, 1], of the moving average where `compile` set one.
-
-        Raises:
-            ValueError: n below one.
-        """
-        return self.generate(self.latents(n, seed))
-
-    def latents(self, n: int, seed: int | None = None) -> np.ndarray:
-        """The latent vectors that `sample(n, seed)` uses: float32 (n, latent_dim), standard normal."""
-        if n < 1:
-            raise ValueError(f"n must be 1 or more; received {n}.")
-        if seed is not None and seed < 0:
-            raise ValueError(f"seed must be 0 or more, or None; received {seed}.")
-        return np.random.default_rng(seed).standard_normal((n, self.latent_dim), np.float32)
-
-    def generate(self, latents) -> np.ndarray:
-        """Images of given latent vectors (n, latent_dim): float32 (n, height, width, channels) in [-1, 1]."""
-        return self._generate(np.asarray(latents, np.float32))
 
     # Saving.
 
@@ -296,15 +241,3 @@ class AdversarialModel(GenerativeModel):
             "penalties": [serialize(penalty) for penalty in self.penalties],
             "constraints": [serialize(constraint) for constraint in self.constraints],
         }
-
-    @classmethod
-    def from_config(cls, config: dict, custom_objects: dict | None = None):
-        """A model from its config."""
-        deserialize = functools.partial(keras.saving.deserialize_keras_object, custom_objects=custom_objects)
-        return cls(**{key: deserialize(value) for key, value in config.items()})
-
-
-def _first_line(error: Exception) -> str:
-    text = re.sub(r"\x1b\[\d*m", "", str(error))  # Keras prints in bold
-    lines = [line.strip() for line in text.splitlines()]
-    return next(line for line in lines if line and not line.startswith("Exception encountered when calling"))

@@ -19,6 +19,7 @@ from keras_gen.random import RandomStream
 _NON_FINITE = "keras_gen:non-finite"
 _OUT_OF_RANGE = "keras_gen:out-of-range"
 _UNEVEN = "keras_gen:uneven"
+LABEL_CHECK = "keras_gen:label"
 _TOLERANCE = 1e-3  # rounding of resized or half-precision images
 
 
@@ -198,6 +199,9 @@ class GenerativeModel(keras.Model):
         counts = [getattr(self, f"{player}_optimizer").iterations.value for player in self.players]
         with tf.control_dependencies([tf.convert_to_tensor(count) for count in counts]):
             self.step.assign_add(1)
+
+    def finish_epoch(self, logs: dict[str, float]) -> None:
+        """Called by `fit` at an epoch's end with its logs; for a subclass that has something to say."""
 
     def log(self, **values: tf.Tensor) -> None:
         """Adds values to the running means of those names."""
@@ -397,6 +401,7 @@ class _EpochCounter(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.epoch.assign_add(1)
+        self.model.finish_epoch(logs or {})
 
 
 def _mean(strategy, outputs):
@@ -435,6 +440,12 @@ def _explained() -> Iterator[None]:
                 f"At step {found[1]} a batch could not be shared evenly among the replicas: make the global "
                 "batch size a multiple of their number, and drop the remainder "
                 "(keras_gen.data.load(..., drop_remainder=True))."
+            ) from None
+        found = _failed_check(LABEL_CHECK, str(error))
+        if found:
+            raise ValueError(
+                f"Labels must be from 0 to num_classes - 1; at step {found[1]} there is {found[0]}. "
+                "Build the model with the data's num_classes."
             ) from None
         found = _failed_check(_OUT_OF_RANGE, str(error))
         if found:

@@ -14,10 +14,15 @@ import keras
 import numpy as np
 
 from keras_gen import precision as precisions
-from keras_gen.models.adversarial import AdversarialModel
+from keras_gen.models.beta_vae import BetaVAE
+from keras_gen.models.conditional_vae import ConditionalVAE
 from keras_gen.models.gan import DCGAN, GAN
+from keras_gen.models.latent_variable import LatentVariableModel
+from keras_gen.models.vae import VAE
+from keras_gen.models.vaegan import VAEGAN
+from keras_gen.models.vqvae import VQVAE
 from keras_gen.models.wgan import WGAN, WGANGP
-from keras_gen.networks import PRESETS
+from keras_gen.networks import PRESETS, Preset
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,7 @@ class Entry:
         defaults: recommended arguments beyond the class's own defaults.
     """
 
-    model: type[AdversarialModel]
+    model: type[LatentVariableModel]
     summary: str
     preset: dict[int | None, str]
     defaults: dict[str, Any] = field(default_factory=dict)
@@ -43,20 +48,40 @@ class Entry:
 
     @property
     def options(self) -> dict[str, Any]:
-        """The model's own arguments, with their default values."""
+        """The model's own arguments, with their default values; `Parameter.empty` where it must be given."""
         parameters: dict[str, inspect.Parameter] = {}
         for cls in self.model.__mro__:
-            parameters = {**inspect.signature(cls.__init__).parameters, **parameters}  # type: ignore[misc]
-            if cls is AdversarialModel:
-                break
-        fixed = {"self", "generator", "discriminator", "latent_dim", "seed", "name", "settings"}
-        if self.model.options is not None:
-            fixed |= {"loss", "penalties", "constraints"}
+            own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
+            parameters = {**own, **parameters}
+            if not any(each.kind is each.VAR_KEYWORD for each in own.values()):
+                break  # it passes nothing on
+        # A named model has decided on a loss, penalties and constraints.
+        fixed = {"self", "latent_dim", "seed", "name", "settings", "loss", "penalties", "constraints"}
         return {
             name: self.defaults.get(name, parameter.default)
             for name, parameter in parameters.items()
-            if name not in fixed
+            if name not in fixed | set(self.model.roles)
         }
+
+    @property
+    def required(self) -> list[str]:
+        """Those of the options that have no default."""
+        return [name for name, default in self.options.items() if default is inspect.Parameter.empty]
+
+    @property
+    def optimizers(self) -> list[str]:
+        """The names of the optimizers that the model's `compile` takes."""
+        return [name for name in inspect.signature(self.model.compile).parameters if "optimizer" in name]
+
+    def networks(self, preset: str) -> Preset:
+        """The preset of that name, or a ValueError where it is not for this model."""
+        fitting = {name: each for name, each in PRESETS.items() if set(self.model.roles) == set(each.makers)}
+        if preset in PRESETS and preset not in fitting:
+            raise ValueError(
+                f"The preset {preset!r} has no {' and '.join(self.model.roles)}; there are: "
+                f"{', '.join(fitting)}."
+            )
+        return look_up("preset", preset, fitting)
 
 
 _CONVOLUTIONAL: dict[int | None, str] = {28: "dcgan-28", None: "dcgan"}
@@ -70,6 +95,15 @@ MODELS = {
     ),
     "wgan": Entry(WGAN, "Wasserstein loss, clipped critic (Arjovsky et al. 2017)", _CONVOLUTIONAL),
     "wgan-gp": Entry(WGANGP, "Wasserstein loss, gradient penalty (Gulrajani et al. 2017)", _CONVOLUTIONAL),
+    "vae": Entry(VAE, "variational autoencoder (Kingma and Welling 2013)", {None: "vae"}),
+    "beta-vae": Entry(
+        BetaVAE, "weighted divergence, annealing, capacity (Higgins et al. 2017)", {None: "vae"}
+    ),
+    "conditional-vae": Entry(
+        ConditionalVAE, "images of a class that is asked for; needs labels (Sohn et al. 2015)", {None: "vae"}
+    ),
+    "vq-vae": Entry(VQVAE, "a grid of codes with its own prior (van den Oord et al. 2017)", {None: "vq-vae"}),
+    "vae-gan": Entry(VAEGAN, "a VAE judged by a discriminator (Larsen et al. 2015)", {None: "vae-gan"}),
 }
 
 
@@ -108,12 +142,10 @@ def build(
     latent_dim: int | None = None,
     precision: str | None = None,
     seed: int | None = None,
-    generator_optimizer=None,
-    discriminator_optimizer=None,
     ema_decay: float | None = None,
     gradient_clip_norm: float | None = None,
     **options: Any,
-) -> AdversarialModel:
+) -> LatentVariableModel:
     """Builds a model with recommended networks, settings and optimizers, compiled.
 
     Args:
@@ -124,16 +156,17 @@ def build(
         precision: "float32", "bfloat16", or "auto", which takes bfloat16 where the hardware has it; None
             keeps Keras's current dtype policy.
         seed: an integer that decides initial weights and every later random number; None draws one.
-        generator_optimizer, discriminator_optimizer: Keras optimizers; None takes the paper's.
-        ema_decay: decay of the generator's moving average; None keeps none.
+        ema_decay: decay of the moving average of the networks that make images; None keeps none.
         gradient_clip_norm: the largest norm of each player's gradient; None does not clip.
-        **options: the model's own, e.g. `penalty_weight=10.0, discriminator_steps=5` for "wgan-gp".
+        **options: the model's own, e.g. `penalty_weight=10.0, discriminator_steps=5` for "wgan-gp"; and the
+            optimizers that its `compile` takes, e.g. `generator_optimizer`, None for the recommended one.
 
     Returns:
         A compiled model; `fit`, `sample`, `save` are its methods.
 
     Raises:
-        ValueError: an unknown name, preset or option, or a shape that the networks cannot make.
+        ValueError: an unknown name, preset or option, one that is missing, or a shape that the
+            networks cannot make.
     """
     entry = look_up("model", name, MODELS)
     try:
@@ -142,13 +175,17 @@ def build(
         shape = ()
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"image_shape must be (height, width, channels); received {image_shape!r}.")
+    chosen = {option: options.pop(option) for option in entry.optimizers if option in options}
     for option in options:
         look_up(f"option of {name}", option, entry.options)
-    networks = look_up("preset", preset or entry.preset_for(shape), PRESETS)
+    missing = [option for option in entry.required if option not in options]
+    if missing:
+        raise ValueError(f"{name} needs the option {missing[0]}.")
+    networks = entry.networks(preset or entry.preset_for(shape))
     latent_dim = networks.latent_dim if latent_dim is None else int(latent_dim)
     if latent_dim < 1:
         raise ValueError(f"latent_dim must be 1 or more; received {latent_dim}.")
-    arguments = {**entry.defaults, **options}
+    arguments = {**entry.options, **options}
 
     seed = random.SystemRandom().randrange(2**31) if seed is None else int(seed)
     if not 0 <= seed < 2**63:
@@ -156,14 +193,9 @@ def build(
     with precisions.scope(precision) if precision else contextlib.nullcontext() as reason:
         if precision == "auto":
             print(reason)
-        generator, discriminator = networks.generator(shape, latent_dim), networks.discriminator(shape)
-        for i, network in enumerate((generator, discriminator)):
-            _initialize(network, (2 * seed + i) % 2**63)
-        model = entry.model(generator, discriminator, latent_dim, seed=seed, **arguments)
-    model.compile(
-        generator_optimizer=generator_optimizer,
-        discriminator_optimizer=discriminator_optimizer,
-        ema_decay=ema_decay,
-        gradient_clip_norm=gradient_clip_norm,
-    )
+        made = entry.model.make_networks(networks.makers, shape, latent_dim, **arguments)
+        for i, network in enumerate(made.values()):
+            _initialize(network, (len(made) * seed + i) % 2**63)
+        model = entry.model(**made, latent_dim=latent_dim, seed=seed, **arguments)
+    model.compile(**chosen, ema_decay=ema_decay, gradient_clip_norm=gradient_clip_norm)
     return model

@@ -17,38 +17,85 @@ from keras_gen.networks.dcgan import (
     tutorial32_generator,
 )
 from keras_gen.networks.mlp import mlp_discriminator, mlp_generator
+from keras_gen.networks.vae import (
+    convolutional_encoder,
+    dense_decoder,
+    dense_encoder,
+    feature_discriminator,
+    transposed_decoder,
+)
+from keras_gen.networks.vq_vae import grid_decoder, grid_encoder, transformer_prior
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A pair of networks that fit each other, and the latent length that they are known with."""
+    """Networks that fit each other, and the latent length that they are known with.
 
-    generator: Callable[..., keras.Model]
-    discriminator: Callable[..., keras.Model]
+    Args:
+        makers: for each role that a model has (`model.roles`), the function that makes its network.
+        latent_dim: length of the latent vectors.
+        summary: one line for lists.
+    """
+
+    makers: dict[str, Callable[..., keras.Model]]
     latent_dim: int
     summary: str
 
 
+def _pair(generator: Callable, discriminator: Callable) -> dict[str, Callable[..., keras.Model]]:
+    return {"generator": generator, "discriminator": discriminator}
+
+
 PRESETS = {
     "dcgan": Preset(
-        dcgan_generator, dcgan_discriminator, 128, "any square size from 28 to 128, 1 or 3 channels"
+        _pair(dcgan_generator, dcgan_discriminator), 128, "any square size from 28 to 128, 1 or 3 channels"
     ),
     "dcgan-small": Preset(
-        functools.partial(dcgan_generator, width=24),
-        functools.partial(dcgan_discriminator, width=24, dropout=0.0),
+        _pair(
+            functools.partial(dcgan_generator, width=24),
+            functools.partial(dcgan_discriminator, width=24, dropout=0.0),
+        ),
         64,
         "as dcgan, three eighths as wide, without dropout: readable digits within minutes on a CPU",
     ),
     "dcgan-28": Preset(
-        example28_generator, example28_discriminator, 128, "28x28, the common Keras WGAN-GP example's layers"
+        _pair(example28_generator, example28_discriminator),
+        128,
+        "28x28, the common Keras WGAN-GP example's layers",
     ),
     "dcgan-32": Preset(
-        tutorial32_generator,
-        tutorial32_discriminator,
+        _pair(tutorial32_generator, tutorial32_discriminator),
         100,
         "32x32, the DCGAN tutorial's transposed convolutions",
     ),
-    "mlp": Preset(mlp_generator, mlp_discriminator, 100, "any size, two hidden layers of 128"),
+    "mlp": Preset(_pair(mlp_generator, mlp_discriminator), 100, "any size, two hidden layers of 128"),
+    "vae": Preset(
+        {"encoder": convolutional_encoder, "decoder": transposed_decoder},
+        100,
+        "any square size from 28 to 128: 5x5 convolutions 32-64-128, and the same transposed",
+    ),
+    "vae-dense": Preset(
+        {"encoder": convolutional_encoder, "decoder": dense_decoder},
+        100,
+        "as vae, with a decoder of two hidden layers, 256 and 512",
+    ),
+    "vae-mlp": Preset(
+        {"encoder": dense_encoder, "decoder": dense_decoder}, 100, "any size, hidden layers of 512 and 256"
+    ),
+    "vq-vae": Preset(
+        {"encoder": grid_encoder, "decoder": grid_decoder, "prior": transformer_prior},
+        64,
+        "any square size from 28 to 128: a grid of 7x7 to 13x13 codes, and a small transformer as prior",
+    ),
+    "vae-gan": Preset(
+        {
+            "encoder": convolutional_encoder,
+            "decoder": transposed_decoder,
+            "discriminator": feature_discriminator,
+        },
+        100,
+        "as vae, with a discriminator of the encoder's layers",
+    ),
 }
 
 
@@ -70,13 +117,21 @@ def independent_of_batch(network: keras.layers.Layer) -> bool:
 __all__ = [
     "PRESETS",
     "Preset",
+    "convolutional_encoder",
     "dcgan_discriminator",
     "dcgan_generator",
+    "dense_decoder",
+    "dense_encoder",
     "example28_discriminator",
     "example28_generator",
+    "feature_discriminator",
+    "grid_decoder",
+    "grid_encoder",
     "independent_of_batch",
     "mlp_discriminator",
     "mlp_generator",
+    "transformer_prior",
+    "transposed_decoder",
     "tutorial32_discriminator",
     "tutorial32_generator",
 ]

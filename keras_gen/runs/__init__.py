@@ -2,7 +2,8 @@
 
 from keras_gen.runs.evaluation import evaluate
 from keras_gen.runs.folder import Run
+from keras_gen.runs.images import first_images
 from keras_gen.runs.settings import Settings
 from keras_gen.runs.training import train
 
-__all__ = ["Run", "Settings", "evaluate", "train"]
+__all__ = ["Run", "Settings", "evaluate", "first_images", "train"]

@@ -36,8 +36,8 @@ def evaluate(
         say: is told what is being done, a line at a time.
 
     Returns:
-        checkpoint, epoch, step, split, losses (by name), frechet_distance, feature_space, images, samples and
-        seed, as in the file.
+        checkpoint, epoch, step, split, losses and measures (by name), frechet_distance, feature_space,
+        images, samples and seed, as in the file.
 
     Raises:
         ValueError: fewer than two samples or images, an unknown split, a damaged checkpoint.
@@ -47,13 +47,15 @@ def evaluate(
         raise ValueError(f"A distance needs two samples or more; received {samples}.")
     settings = run.settings()
     model = run.load(which)
-    split = split or _unseen(settings, say)
+    split = split or unseen(settings, say)
     losses = model.evaluate(settings.in_order(split, settings.batch_size), verbose=0, return_dict=True)
+
+    measures = model.measures(settings.in_order(split, _BATCH))
 
     labelled, name = settings.labelled()
     distance = FrechetDistance(feature_extractor(model.image_shape, labelled, fingerprint=name))
     images = 0
-    for batch in settings.in_order(split, _BATCH):
+    for batch in settings.in_order(split, _BATCH, labels=False):
         distance.update_real(batch)
         images += len(batch)
     samples = min(images, _MOST_SAMPLES) if samples is None else samples
@@ -67,6 +69,7 @@ def evaluate(
         "step": int(model.step.numpy()),
         "split": split,
         "losses": {name: float(value) for name, value in losses.items()},
+        "measures": measures,
         "frechet_distance": float(distance.result()),
         "feature_space": distance.feature_space,
         "images": images,
@@ -77,7 +80,7 @@ def evaluate(
     return measured
 
 
-def _unseen(settings: Settings, say: Callable[[str], None]) -> str:
+def unseen(settings: Settings, say: Callable[[str], None] = lambda message: None) -> str:
     """The split that is best for measuring."""
     splits = settings.describe().splits
     for name in _PREFERRED:

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import keras
 
-import keras_gen.models  # registers the classes that checkpoints name
+import keras_gen.models  # noqa: F401 (registers the classes that checkpoints name)
 from keras_gen import atomic
 from keras_gen.callbacks.checkpoint import BEST, LAST
-from keras_gen.models.adversarial import AdversarialModel
+from keras_gen.models.latent_variable import LatentVariableModel
 from keras_gen.runs.lock import locked
 from keras_gen.runs.settings import Settings
 
@@ -107,7 +107,7 @@ class Run:
             )
         return Settings.read(self.config)
 
-    def load(self, which: str = "last") -> AdversarialModel:
+    def load(self, which: str = "last") -> LatentVariableModel:
         """The model of a checkpoint, with all that training goes on from.
 
         Args:
@@ -135,11 +135,11 @@ class Run:
             raise ValueError(
                 f"The checkpoint {path} is damaged, or of another version ({reason[:200]}): delete it{hint}."
             ) from error
-        if not isinstance(model, keras_gen.models.AdversarialModel):
+        if not isinstance(model, LatentVariableModel):
             raise ValueError(f"{path} holds a {type(model).__name__}, not a generative model of keras-gen.")
         return model
 
-    def load_latest(self) -> AdversarialModel | None:
+    def load_latest(self) -> LatentVariableModel | None:
         """The last checkpoint, or the best where the last was deleted; None where there is neither."""
         for which, name in (("last", LAST), ("best", BEST)):
             if (self.checkpoints / name).is_file():

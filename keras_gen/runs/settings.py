@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import json
 import platform
 import random
@@ -14,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from keras_gen import __version__, atomic, precision
 from keras_gen.data import Description, describe, load
 from keras_gen.models.registry import MODELS, look_up
-from keras_gen.networks import PRESETS
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -38,8 +38,8 @@ class Settings:
         image_size, channels, split, crop, flip, data_dir: as in `keras_gen.data.load`.
         precision: "auto", "float32" or "bfloat16".
         seed: of weights, order of images and latent vectors; None draws one.
-        ema: decay of the generator's moving average; 0 keeps none. None fits it to the number of steps.
-        learning_rate: of both players; None takes the paper's.
+        ema: decay of the moving average; 0 keeps none. None fits it to the number of steps.
+        learning_rate: of all players; None takes the recommended one.
         gradient_clip: the largest norm of a player's gradient; None does not clip.
         frechet_samples: samples for the Fréchet distance after each epoch, which decides the best one; 0
             measures none, and the best is then the last.
@@ -73,6 +73,7 @@ class Settings:
             ValueError, FileNotFoundError: a setting that does not exist, or data that cannot be described.
         """
         entry = look_up("model", self.model, MODELS)
+        options = {**entry.options, **self.options}
         for option in self.options:
             look_up(f"option of {self.model}", option, entry.options)
         for name in ("epochs", "batch_size", "steps_per_epoch"):
@@ -89,6 +90,12 @@ class Settings:
         data_dir = None if self.data_dir is None else str(Path(self.data_dir).expanduser().resolve())
         described = replace(self, data=spec, data_dir=data_dir).describe()
         height, width, channels = described.image_shape
+        if entry.model.labelled and (described.num_classes or 0) < 2:
+            raise ValueError(
+                f"{self.model} needs labels, and {self.data} has none: choose other data or model."
+            )
+        if entry.model.labelled and options["num_classes"] is inspect.Parameter.empty:
+            options["num_classes"] = described.num_classes
         preset = self.preset or entry.preset_for(described.image_shape)
         batches = max(described.num_examples // self.batch_size, 1)
         total = self.epochs * min(batches, self.steps_per_epoch or batches)
@@ -99,8 +106,8 @@ class Settings:
             image_size=height if height == width else None,
             channels=channels,
             preset=preset,
-            latent_dim=self.latent_dim or look_up("preset", preset, PRESETS).latent_dim,
-            options={**entry.options, **self.options},
+            latent_dim=self.latent_dim or entry.networks(preset).latent_dim,
+            options=options,
             precision=precision.resolve(self.precision)[0],
             seed=random.SystemRandom().randrange(2**31) if self.seed is None else self.seed,
             # At the end, the initial weights have a share of e^-4, or less in long trainings.
@@ -119,12 +126,13 @@ class Settings:
             "batch_size": self.batch_size,
             "seed": self.seed or 0,
             "data_dir": self.data_dir,
+            "labels": MODELS[self.model].model.labelled,
             **options,
         }
         return load(self.data, split=split or self.split, **chosen)
 
     def in_order(self, split: str | None = None, batch_size: int = 256, **options: Any) -> tf.data.Dataset:
-        """Every image once, in the order of the source: for measuring."""
+        """Every image once, in the order of the source: for measuring, labels too if the model takes them."""
         return self.load(split, batch_size=None, shuffle=False, **options).batch(batch_size)
 
     def labelled(self) -> tuple[tf.data.Dataset | None, str | None]:

@@ -9,7 +9,7 @@ import keras
 
 from keras_gen import callbacks as kc
 from keras_gen.metrics import classifier_features, projection_features
-from keras_gen.models.adversarial import AdversarialModel
+from keras_gen.models.latent_variable import LatentVariableModel
 from keras_gen.models.registry import MODELS, build
 from keras_gen.runs.folder import Run
 from keras_gen.runs.settings import Settings
@@ -17,15 +17,17 @@ from keras_gen.runs.settings import Settings
 _MOST_REAL = 5_000  # images that the distance of each epoch is taken to
 
 
-def build_model(settings: Settings) -> AdversarialModel:
+def build_model(settings: Settings) -> LatentVariableModel:
     """A new model as the settings say.
 
     Raises:
         ValueError: options, or a shape, that do not go with the model.
     """
 
+    entry = MODELS[settings.model]
+
     def optimizer():
-        made = MODELS[settings.model].model.recommended_optimizer()
+        made = entry.model.recommended_optimizer()
         if settings.learning_rate is not None:
             made.learning_rate = settings.learning_rate
         return made
@@ -38,10 +40,9 @@ def build_model(settings: Settings) -> AdversarialModel:
             latent_dim=settings.latent_dim,
             precision=settings.precision,
             seed=settings.seed,
-            generator_optimizer=optimizer(),
-            discriminator_optimizer=optimizer(),
             ema_decay=settings.ema or None,
             gradient_clip_norm=settings.gradient_clip,
+            **{name: optimizer() for name in entry.optimizers},
             **settings.options,
         )
     except TypeError as error:
@@ -69,7 +70,7 @@ def train(
     console=None,
     more_callbacks: Sequence[keras.callbacks.Callback] = (),
     say: Callable[[str], None] = lambda message: None,
-) -> AdversarialModel:
+) -> LatentVariableModel:
     """Trains up to the last epoch and keeps the run folder, which the caller has locked.
 
     Interrupted anywhere and resumed, it gives the weights and the history of a training without a break.

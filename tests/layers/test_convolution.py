@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from keras_gen.layers import Conv2D, Conv2DTranspose, UpSamplingConv2D
-from keras_gen.layers.convolution import Geometry, convolve, kernel_gradient
+from keras_gen.layers.convolution import Geometry, convolve
 
 SIZES = [(1, 1), (2, 2), (3, 4), (5, 3), (7, 6), (8, 8), (9, 2)]
 KERNELS = [(1, 1), (2, 2), (3, 3), (4, 5), (5, 5), (3, 1)]
@@ -120,22 +120,6 @@ def test_bfloat16_is_as_near_to_float32_as_tensorflows_own(geometry):
         assert ours.dtype == tf.bfloat16
         # One rounding to eight bits of each partial sum over output positions.
         _close(ours, expected, tolerance=2**-6)
-
-
-@pytest.mark.parametrize("size", [(14, 14), (7, 7), (16, 9)])
-def test_kernel_gradient_by_dilation_is_as_near_to_float32(size):
-    """Which 32 channels and up take in bfloat16, on outputs up to 8x8."""
-    geometry = Geometry(size, (5, 5), (2, 2), "same")
-    images = _random(4, *size, 32, dtype=tf.bfloat16)
-    gradient = _random(4, *geometry.output_size, 3, seed=1, dtype=tf.bfloat16)
-    exact = tf.raw_ops.Conv2DBackpropFilter(
-        input=tf.cast(images, tf.float32),
-        filter_sizes=(5, 5, 32, 3),
-        out_backprop=tf.cast(gradient, tf.float32),
-        strides=[1, 2, 2, 1],
-        padding="SAME",
-    )
-    _close(kernel_gradient(images, gradient, geometry), exact, tolerance=2**-7)
 
 
 @pytest.mark.parametrize(

@@ -5,26 +5,36 @@ import random
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import keras_gen as kg
 from keras_gen.models import MODELS
 from keras_gen.networks import PRESETS
 
 SIZES = {"dcgan-32": 32}  # the others fit 28
+REQUIRED = {"conditional-vae": {"num_classes": 3}}
+GANS = [name for name in MODELS if MODELS[name].model.roles == ("generator", "discriminator")]
+FITTING = [
+    (name, preset)
+    for name, entry in MODELS.items()
+    for preset in PRESETS
+    if set(entry.model.roles) == set(PRESETS[preset].makers)
+]
 
 
 def _batch(shape, count=2):
     return np.random.default_rng(0).uniform(-1, 1, (count, *shape)).astype("float32")
 
 
-@pytest.mark.parametrize("preset", PRESETS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("name", "preset"), FITTING)
 def test_every_model_with_every_preset_takes_a_step(name, preset):
     shape = (SIZES.get(preset, 28), SIZES.get(preset, 28), 1)
     # One critic update: the step has been proven elsewhere, and each more is traced.
-    model = kg.build(name, shape, preset=preset, seed=1, discriminator_steps=1)
+    options = {"discriminator_steps": 1} if name in GANS else REQUIRED.get(name, {})
+    model = kg.build(name, shape, preset=preset, seed=1, **options)
     assert isinstance(model, MODELS[name].model)
-    logs = model.train_on_batch(_batch(shape), return_dict=True)
+    data = tf.data.Dataset.from_tensors((_batch(shape), [0, 2]) if model.labelled else _batch(shape))
+    logs = {name: values[0] for name, values in model.fit(data, verbose=0).history.items()}
     assert np.isfinite(list(logs.values())).all()
     assert model.sample(1).shape == (1, *shape)
     assert model.latent_dim == PRESETS[preset].latent_dim
@@ -33,9 +43,11 @@ def test_every_model_with_every_preset_takes_a_step(name, preset):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("shape", [(28, 28, 3), (45, 45, 1), (128, 128, 3)], ids=str)
 def test_recommended_networks_at_all_sizes(name, shape):
-    model = kg.build(name, shape, generator_optimizer="sgd", discriminator_optimizer="sgd")
+    optimizers = dict.fromkeys(MODELS[name].optimizers, "sgd")
+    model = kg.build(name, shape, **optimizers, **REQUIRED.get(name, {}))
     assert model.image_shape == shape
-    assert model.generator.output_shape == (None, *shape)
+    maker = model.generator if name in GANS else model.decoder
+    assert maker.output_shape == (None, *shape)
 
 
 def test_recommended_presets():
@@ -135,7 +147,7 @@ def test_precision(precision, dtype):
     assert keras.config.dtype_policy().name == "float32"
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", GANS)
 def test_round_trip(name, tmp_path):
     model = kg.build(name, (28, 28, 1), preset="mlp", seed=2, ema_decay=0.9)
     again = type(model).from_config(model.get_config())
@@ -147,7 +159,8 @@ def test_round_trip(name, tmp_path):
 
 
 def test_list_models():
-    assert set(kg.list_models()) == set(MODELS) == {"gan", "dcgan", "wgan", "wgan-gp"}
+    autoencoders = {"vae", "beta-vae", "conditional-vae", "vq-vae", "vae-gan"}
+    assert set(kg.list_models()) == set(MODELS) == {"gan", "dcgan", "wgan", "wgan-gp"} | autoencoders
     assert all(kg.list_models().values())
 
 
@@ -161,6 +174,10 @@ def test_options_of_each_entry():
         "target": 1.0,
         "one_sided": False,
     }
+    assert MODELS["vae"].options == {"likelihood": "bernoulli", "variance": None}
+    assert MODELS["vae-gan"].options == {"similarity_weight": 0.01}
+    assert MODELS["conditional-vae"].required == ["num_classes"]
+    assert MODELS["vq-vae"].optimizers == ["optimizer", "prior_optimizer"]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +198,15 @@ def test_options_of_each_entry():
         (("gan", (8, 8, 1)), {"latent_dim": 0}, "latent_dim must be 1 or more; received 0"),
         (("dcgan", (20, 20, 1)), {}, "28 to 128 pixels"),
         (("wgan", (28, 28, 1)), {"preset": "dcgan-32"}, "makes 32x32"),
+        (
+            ("vae", (28, 28, 1)),
+            {"preset": "mlp"},
+            "preset 'mlp' has no encoder and decoder; there are: vae, ",
+        ),
+        (("gan", (28, 28, 1)), {"preset": "vae"}, "preset 'vae' has no generator and discriminator"),
+        (("vae", (20, 20, 1)), {}, "28 to 128 pixels"),
+        (("conditional-vae", (28, 28, 1)), {}, "conditional-vae needs the option num_classes"),
+        (("vae", (28, 28, 1)), {"likelihood": "poisson"}, "one of bernoulli, gaussian; received 'poisson'"),
         (("gan", (8, 8, 1)), {"precision": "float16"}, "auto, float32, bfloat16"),
     ],
 )
