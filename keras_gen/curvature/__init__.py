@@ -1,0 +1,6 @@
+"""Curvature: Hessian-vector products, spectra, and the Hessian singularity correction."""
+
+from keras_gen.curvature import krylov, spectrum
+from keras_gen.curvature.operators import GameJacobian, GaussNewton, Hessian
+
+__all__ = ["GameJacobian", "GaussNewton", "Hessian", "krylov", "spectrum"]
