@@ -1,6 +1,15 @@
 """Curvature: Hessian-vector products, spectra, and the Hessian singularity correction."""
 
 from keras_gen.curvature import krylov, spectrum
+from keras_gen.curvature.correction import corrected_hessian, corrected_step
 from keras_gen.curvature.operators import GameJacobian, GaussNewton, Hessian
 
-__all__ = ["GameJacobian", "GaussNewton", "Hessian", "krylov", "spectrum"]
+__all__ = [
+    "GameJacobian",
+    "GaussNewton",
+    "Hessian",
+    "corrected_hessian",
+    "corrected_step",
+    "krylov",
+    "spectrum",
+]

@@ -4,7 +4,9 @@ An operator is an object with `shape` (n, n) and `matvec`, from a vector (n,) to
 or NumPy operations. Where it also has `linearize`, a function that gives such a product with all work that
 no vector enters done already, a whole run shares that work.
 
-Vectors keep the dtype that they come in, float32 as a rule; inner products and norms are taken in float64.
+Vectors take the dtype of an operator that has one, or keep theirs, float32 as a rule; inner products and
+norms are taken in float64.
+
 Called eagerly, a run is traced into one graph, kept with the operator; within a graph, it becomes part of it.
 """
 
@@ -94,7 +96,7 @@ def lanczos(
 
 
 def _lanczos(operator, start, iterations, restart, seed) -> Lanczos:
-    product = _product(operator, start)
+    product = linear_product(operator, start)
     norm = _norm(start)
     basis = tf.pad(_normalized(start, norm)[None], [[0, iterations], [0, 0]])
     zeros = tf.zeros((iterations,), tf.float64)
@@ -105,7 +107,7 @@ def _lanczos(operator, start, iterations, restart, seed) -> Lanczos:
         remainder = _orthogonalized(_orthogonalized(image, basis), basis)
         beta = _norm(remainder)
         scale = tf.maximum(scale, _norm(image))
-        new = beta > _BREAKDOWN * _rounding(start) * scale
+        new = beta > _BREAKDOWN * rounding(start) * scale
         beta = tf.where(new, beta, tf.zeros_like(beta))
         following = _normalized(remainder, beta)
         if restart:
@@ -154,7 +156,7 @@ def conjugate_gradients(
 
 
 def _conjugate_gradients(operator, right, iterations, tolerance) -> Solution:
-    product = _product(operator, right)
+    product = linear_product(operator, right)
     norm = _norm(right)
 
     def body(j, _, solution, remainder, direction, square):
@@ -197,9 +199,9 @@ def minres(
 
 
 def _minres(operator, right, iterations, tolerance) -> Solution:
-    product = _product(operator, right)
+    product = linear_product(operator, right)
     norm = _norm(right)
-    threshold = _BREAKDOWN * _rounding(right)
+    threshold = _BREAKDOWN * rounding(right)
     zero, one, zeros = tf.zeros((), tf.float64), tf.ones((), tf.float64), tf.zeros_like(right)
 
     def body(j, _, solution, previous, current, older, old, scalars):
@@ -250,8 +252,8 @@ def _solution(product: Product, right, solution, count) -> Solution:
 
 def _vector(operator, vector) -> tf.Tensor:
     vector = tf.convert_to_tensor(vector)
-    if not vector.dtype.is_floating:
-        vector = tf.cast(vector, tf.float32)
+    kept = vector.dtype if vector.dtype.is_floating else tf.float32
+    vector = tf.cast(vector, getattr(operator, "dtype", kept))
     size = operator.shape[0]
     if vector.shape != (size,):
         raise ValueError(
@@ -267,7 +269,7 @@ def _counted(iterations: int) -> int:
     return int(iterations)
 
 
-def _product(operator, like: tf.Tensor) -> Product:
+def linear_product(operator, like: tf.Tensor) -> Product:
     """The operator's product as TensorFlow operations, in the dtype of the vectors."""
     linearize = getattr(operator, "linearize", None)
     matvec = operator.matvec if linearize is None else linearize()
@@ -314,7 +316,7 @@ def _loop(body, state, iterations: int):
     )
 
 
-def _rounding(vector: tf.Tensor) -> float:
+def rounding(vector: tf.Tensor) -> float:
     return float(np.finfo(vector.dtype.as_numpy_dtype).eps)
 
 

@@ -12,6 +12,8 @@ weights stay, is by the same matrix. Layers built for bfloat16 compute in float3
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -33,15 +35,45 @@ class _Unchanged(keras.StatelessScope):
             super().add_update(update)
 
 
+_thread = threading.local()
+
+
+@functools.cache
+def _exact_moments() -> None:
+    """Has `tf.nn.moments`, which Keras's layers call, give a right second derivative in an evaluation.
+
+    TensorFlow's own takes the mean in the variance for a constant, which is right for one derivative only.
+    Once, for all threads, since replicas trace in several.
+    """
+    own = tf.nn.moments
+
+    @functools.wraps(own)
+    def moments(x, axes, shift=None, keepdims=False, name=None):
+        if not getattr(_thread, "evaluating", False):
+            return own(x, axes, shift, keepdims, name)
+        wide = tf.cast(x, tf.float32) if x.dtype in (tf.bfloat16, tf.float16) else x
+        mean = tf.reduce_mean(wide, axes, keepdims=True)
+        variance = tf.reduce_mean(tf.math.squared_difference(wide, mean), axes, keepdims=keepdims)
+        return tf.cast(tf.reshape(mean, tf.shape(variance)), x.dtype), tf.cast(variance, x.dtype)
+
+    tf.nn.moments = moments
+
+
 @contextlib.contextmanager
 def evaluation(states: Sequence[tuple[keras.Variable, tf.Tensor]] = ()) -> Iterator[None]:
-    """Within it, networks compute in float32, and no variable of Keras's changes.
+    """Within it, networks compute in float32, with right second derivatives, and nothing of Keras's changes.
 
     Args:
         states: variables, and the values that they are to have meanwhile.
     """
-    with precision.full(), _Unchanged(list(states)):
-        yield
+    _exact_moments()
+    outer = getattr(_thread, "evaluating", False)
+    _thread.evaluating = True
+    try:
+        with precision.full(), _Unchanged(list(states)):
+            yield
+    finally:
+        _thread.evaluating = outer
 
 
 class Hessian(SymmetricOperator):
@@ -72,7 +104,7 @@ class Hessian(SymmetricOperator):
         with _watching(self._sources) as outer, evaluation():
             with _watching(self._sources) as inner:
                 loss = _scalar(self.loss_fn(*batch))
-            gradients = inner.gradient(loss, self._sources)
+            gradients = _gradients(inner, loss, self._sources)
         _require_one(gradients)
 
         def product(vector):
@@ -110,7 +142,7 @@ class GaussNewton(SymmetricOperator):
             direction = tf.zeros_like(outputs)
             # The transposed Jacobian is linear in a direction: its own transpose is the Jacobian.
             with _watching([direction]) as transposed:
-                pulled = network.gradient(outputs, self._sources, output_gradients=direction)
+                pulled = _gradients(network, outputs, self._sources, direction)
             with _watching([outputs]) as outer:
                 with _watching([outputs]) as inner:
                     loss = _scalar(self.loss_fn(outputs, *batch))
@@ -156,7 +188,7 @@ class GameJacobian(Operator):
                 if not isinstance(losses, (list, tuple)) or len(losses) != 2:
                     raise ValueError(f"losses_fn must give two losses, one a player; it gave {losses!r}.")
                 losses = [_scalar(loss) for loss in losses]
-            first, second = (inner.gradient(loss, sources) for loss in losses)
+            first, second = (_gradients(inner, loss, sources) for loss in losses)
         field = [*first[:count], *second[count:]]
         _require_one(first[:count])
         _require_one(second[count:])
@@ -218,6 +250,12 @@ def _scalar(loss: Any) -> tf.Tensor:
             f"A loss must be a scalar; received one of shape {tuple(loss.shape)}: take its mean."
         )
     return tf.cast(loss, tf.float32) if loss.dtype in (tf.bfloat16, tf.float16) else loss
+
+
+def _gradients(tape: tf.GradientTape, target: tf.Tensor, sources: Sequence, weight=None) -> list:
+    """The gradients as tensors, not as the slices that look-ups in tables give; None where there is none."""
+    gradients = tape.gradient(target, sources, output_gradients=weight)
+    return [None if gradient is None else tf.convert_to_tensor(gradient) for gradient in gradients]
 
 
 def _require_one(gradients: Sequence) -> None:
