@@ -35,6 +35,21 @@ class RandomStream:
         self._base = tf.stack([tf.constant(seed, tf.int64), step])
         self._draws = 0
 
+    @contextlib.contextmanager
+    def repeated(self, position: int) -> Iterator[None]:
+        """Within it, as in `scope`, the draws from that position on come once more; it goes on from here."""
+        here, self._draws = self._draws, position
+        try:
+            with self.scope():
+                yield
+        finally:
+            self._draws = here
+
+    @property
+    def position(self) -> int:
+        """How many draws there have been."""
+        return self._draws
+
     def _draw(self, sample, batch, shape, **options) -> tf.Tensor:
         seed = tf.random.experimental.stateless_fold_in(self._base, self._draws)
         self._draws += 1

@@ -12,6 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import moving_average
+from keras_gen.curvature import preconditioner
+from keras_gen.curvature.operators import evaluation
 from keras_gen.data import set_epoch
 from keras_gen.distribute import mean_over_replicas, replica_count
 from keras_gen.random import RandomStream
@@ -53,6 +55,7 @@ class GenerativeModel(keras.Model):
         self.step = self.add_weight(**counter, name="step", aggregation="only_first_replica")
         self.epoch = self.add_weight(**counter, name="epoch", aggregation="only_first_replica")
         self.trackers: dict[str, keras.metrics.Mean] = {}
+        self.logged_names: tuple[str, ...] = ()
         self.ema_decay: float | None = None
         self.gradient_clip_norm: float | None = None
 
@@ -74,6 +77,7 @@ class GenerativeModel(keras.Model):
         self,
         *,
         optimizers: dict[str, keras.optimizers.Optimizer],
+        corrections: dict[str, preconditioner.SingularityCorrection | None] | None = None,
         gradient_clip_norm: float | None = None,
         ema_decay: float | None = None,
         run_eagerly: bool = False,
@@ -84,6 +88,8 @@ class GenerativeModel(keras.Model):
 
         Args:
             optimizers: one for each player.
+            corrections: a `curvature.SingularityCorrection` for any player, one object each; its gradient is
+                corrected before clipping and the optimizer.
             gradient_clip_norm: the largest norm of each player's whole gradient; None does not clip.
             ema_decay: decay of the exponential moving average of the sampled network's weights, in [0, 1),
                 e.g. 0.999; `sample` then uses the average. None keeps none.
@@ -93,8 +99,11 @@ class GenerativeModel(keras.Model):
                 of strided convolutions.
 
         Raises:
-            ValueError: a decay or norm out of range.
+            ValueError: a decay or norm out of range, or one correction for two players.
         """
+        corrections = {player: one for player, one in (corrections or {}).items() if one is not None}
+        if len({id(one) for one in corrections.values()}) < len(corrections):
+            raise ValueError("Two players got the same correction object; each needs one of its own.")
         if gradient_clip_norm is not None and not gradient_clip_norm > 0:
             raise ValueError(f"gradient_clip_norm must be above zero; received {gradient_clip_norm}.")
         if ema_decay is not None and not 0 <= ema_decay < 1:
@@ -111,8 +120,18 @@ class GenerativeModel(keras.Model):
             setattr(self, f"{player}_optimizer", optimizer)
             if not optimizer.built:
                 optimizer.build(self.players[player].trainable_variables)
-        if not self.trackers:  # Keras would go on showing the first ones
-            self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
+        for player in self.players:
+            correction = corrections.get(player)
+            if correction is not None:
+                correction.prepare(self.players[player].trainable_variables)
+            if correction is not getattr(self, f"{player}_correction", None):
+                self._forget(f"{player}_correction")
+                setattr(self, f"{player}_correction", correction)
+        names = [f"{player}_{name}" for player in corrections for name in preconditioner.LOG_NAMES]
+        self.logged_names = (*self.log_names, *names)
+        for name in self.logged_names:  # Keras would go on showing the first ones
+            if name not in self.trackers:
+                self.trackers[name] = keras.metrics.Mean(name=name)
         self._keep_average(ema_decay is not None)
 
     def _keep_average(self, wanted: bool) -> None:
@@ -120,9 +139,12 @@ class GenerativeModel(keras.Model):
         if average is not None and wanted:
             average.set_weights(self.sampled_network.get_weights())
             return
-        if average is not None:
-            self._layers.remove(average)
+        self._forget("ema_network")
         self.ema_network = _copy(self.sampled_network) if wanted else None
+
+    def _forget(self, attribute: str) -> None:
+        if getattr(self, attribute, None) is not None:
+            self._layers.remove(getattr(self, attribute))
 
     def get_compile_config(self) -> dict | None:
         """What `compile` was called with, for saving; None before that."""
@@ -132,8 +154,14 @@ class GenerativeModel(keras.Model):
             f"{player}_optimizer": keras.saving.serialize_keras_object(getattr(self, f"{player}_optimizer"))
             for player in self.players
         }
+        corrections = {
+            f"{player}_correction": keras.saving.serialize_keras_object(correction)
+            for player in self.players
+            if (correction := getattr(self, f"{player}_correction", None)) is not None
+        }
         return {
             **optimizers,
+            **corrections,
             "gradient_clip_norm": self.gradient_clip_norm,
             "ema_decay": self.ema_decay,
             "run_eagerly": self.run_eagerly,
@@ -153,8 +181,27 @@ class GenerativeModel(keras.Model):
         with RandomStream(self.seed, self.step.value if step is None else step).scope() as stream:
             yield stream
 
+    def repeatable(self, stream: RandomStream, loss_fn: Callable[[], tf.Tensor]) -> Callable[[], tf.Tensor]:
+        """A loss that, called later in the step, has the random numbers that it would have now.
+
+        Then it changes no variable of the networks, and they compute in float32.
+        """
+        position = stream.position
+        states = [(state, tf.identity(state.value)) for state in self._seed_states()]
+
+        def again():
+            with stream.repeated(position), evaluation(states):
+                return loss_fn()
+
+        return again
+
     def update(
-        self, player: str, loss: tf.Tensor, tape: tf.GradientTape, checked: dict[str, tf.Tensor] | None = None
+        self,
+        player: str,
+        loss: tf.Tensor,
+        tape: tf.GradientTape,
+        checked: dict[str, tf.Tensor] | None = None,
+        again: Callable[[], tf.Tensor] | None = None,
     ) -> None:
         """Takes one optimizer step of a player down its loss, a mean over this replica's examples.
 
@@ -166,6 +213,7 @@ class GenerativeModel(keras.Model):
             loss: a scalar.
             tape: the tape that recorded the loss.
             checked: further scalars, by name, that must be finite.
+            again: what `repeatable` made of the loss; a correction needs it.
         """
         variables = self.players[player].trainable_variables
         pairs = zip(tape.gradient(loss, [v.value for v in variables]), variables, strict=True)
@@ -178,16 +226,31 @@ class GenerativeModel(keras.Model):
         names = [f"the gradient of the {player} by {variable.path}" for variable in variables]
         finite = {f"{player}_loss": loss, **(checked or {}), **dict(zip(names, squares, strict=True))}
         norm = tf.sqrt(tf.add_n(squares))
+        correction, logs, length = getattr(self, f"{player}_correction", None), {}, norm
+        if correction is not None:
+            if again is None:
+                raise ValueError(
+                    f"The {player}'s correction needs its loss again: pass "
+                    "again=self.repeatable(stream, loss_fn)."
+                )
+            gradients, logs, due = correction.correct(gradients, variables, again)
+            length = tf.linalg.global_norm(gradients)
+            finite[f"the corrected step of the {player}"] = length
         # The optimizer sums over replicas; these are means already.
         scale = 1.0 / replica_count()
         if self.gradient_clip_norm is not None:
-            scale *= tf.minimum(1.0, self.gradient_clip_norm / tf.maximum(norm, 1e-12))
+            scale *= tf.minimum(1.0, self.gradient_clip_norm / tf.maximum(length, 1e-12))
         with tf.control_dependencies([self._assert_finite(finite)]):
             if isinstance(scale, float) and scale == 1.0:
                 gradients = [tf.identity(gradient) for gradient in gradients]
             else:
                 gradients = [gradient * tf.cast(scale, gradient.dtype) for gradient in gradients]
             getattr(self, f"{player}_optimizer").apply(gradients, variables)
+            if correction is not None:
+                correction.keep()
+        for name, value in logs.items():
+            weight = 1.0 if name == "products" else due
+            self.trackers[f"{player}_{name}"].update_state(value, sample_weight=weight)
         self.log(**{f"{player}_gradient_norm": norm})
 
     def finish_step(self) -> None:
@@ -222,7 +285,7 @@ class GenerativeModel(keras.Model):
 
     def results(self, names: tuple[str, ...] | None = None) -> dict[str, tf.Tensor]:
         """The running means, of all logs or of those named."""
-        return {name: self.trackers[name].result() for name in names or self.log_names}
+        return {name: self.trackers[name].result() for name in names or self.logged_names}
 
     def images_of(self, data) -> tf.Tensor:
         """The images of a batch, with or without labels, checked to be in [-1, 1]."""
