@@ -38,7 +38,7 @@ def problem(path: Path, batch: int):
     layers = kg.layers
     stack = [keras.Input((28, 28, 1))]
     for filters in (32, 64, 128):
-        stack.append(layers.Conv2D(filters, 5, strides=2, padding="same", activation="tanh"))
+        stack += [layers.Conv2D(filters, 5, strides=2, padding="same"), layers.LeakyReLU(negative_slope=0.2)]
     model = keras.Sequential([*stack, layers.Flatten(), layers.Dense(10)])
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (batch, 28, 28, 1)).astype("float32")
@@ -119,7 +119,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=64, help="images (default 64)")
     parser.add_argument("--repeats", type=int, default=10, help="timed calls in a round (default 10)")
     parser.add_argument("--steps", type=int, default=100, help="Lanczos steps (default 100)")
-    parser.add_argument("--rounds", type=int, default=3, help="turns of either (default 3)")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each (default 3)")
     parser.add_argument("--single", choices=("time", "gradient", "matvec"), help="measure ours once and stop")
     parser.add_argument("--file", type=Path, help="where the peer finds the numbers")
     options = parser.parse_args()
