@@ -23,6 +23,7 @@ _MODULES = (
     "callbacks",
     "constraints",
     "corruption",
+    "curvature",
     "data",
     "distribute",
     "export",

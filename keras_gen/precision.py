@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import platform
+import threading
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -78,3 +80,40 @@ def scope(precision: str) -> Iterator[str]:
         yield reason
     finally:
         keras.config.set_dtype_policy(before)
+
+
+_evaluation = threading.local()
+
+
+@functools.cache
+def _layers_heed_full_precision() -> None:
+    """Teaches Keras's dtype policies `full`; once, for all threads, since replicas trace in several."""
+    own = keras.DTypePolicy.compute_dtype.fget
+
+    def compute_dtype(policy):
+        chosen = own(policy)
+        if chosen in ("bfloat16", "float16") and getattr(_evaluation, "full", False):
+            _say_so(chosen)
+            return "float32"
+        return chosen
+
+    keras.DTypePolicy.compute_dtype = property(compute_dtype, doc=keras.DTypePolicy.compute_dtype.__doc__)
+
+
+@functools.cache
+def _say_so(precision: str) -> None:
+    warnings.warn(
+        f"These networks compute in {precision}; their curvature is computed in float32.", stacklevel=2
+    )
+
+
+@contextlib.contextmanager
+def full() -> Iterator[None]:
+    """Within it, this thread's layers compute in float32, whatever they were built for."""
+    _layers_heed_full_precision()
+    outer = getattr(_evaluation, "full", False)
+    _evaluation.full = True
+    try:
+        yield
+    finally:
+        _evaluation.full = outer

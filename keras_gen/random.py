@@ -34,6 +34,21 @@ class RandomStream:
         self._seed, self._step = seed, step
         self._draws = 0
 
+    @contextlib.contextmanager
+    def repeated(self, position: int) -> Iterator[None]:
+        """Within it, as in `scope`, the draws from that position on come once more; it goes on from here."""
+        here, self._draws = self._draws, position
+        try:
+            with self.scope():
+                yield
+        finally:
+            self._draws = here
+
+    @property
+    def position(self) -> int:
+        """How many draws there have been."""
+        return self._draws
+
     def _draw(self, sample, batch, shape, **options) -> tf.Tensor:
         # Read here, for a network that is a tf.function of its own outlives the graph that it is called in.
         base = tf.stack([tf.convert_to_tensor(self._seed, tf.int64), tf.cast(self._step, tf.int64)])

@@ -193,10 +193,13 @@ def convolve(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Ten
 
     @tf.custom_gradient
     def product(images, kernel):
+        result = _forward(images, kernel, geometry)
+
         def gradient(upstream):
+            upstream.set_shape(result.shape)  # unknown where it comes out of a loop
             return input_gradient(upstream, kernel, geometry), kernel_gradient(images, upstream, geometry)
 
-        return _forward(images, kernel, geometry), gradient
+        return result, gradient
 
     return product(images, kernel)
 
@@ -215,10 +218,13 @@ def input_gradient(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -
 
     @tf.custom_gradient
     def product(gradient, kernel):
+        result = _input_gradient(gradient, kernel, geometry)
+
         def second(upstream):
+            upstream.set_shape(result.shape)
             return convolve(upstream, kernel, geometry), kernel_gradient(upstream, gradient, geometry)
 
-        return _input_gradient(gradient, kernel, geometry), second
+        return result, second
 
     return product(gradient, kernel)
 
@@ -237,10 +243,13 @@ def kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) 
 
     @tf.custom_gradient
     def product(images, gradient):
+        result = _kernel_gradient(images, gradient, geometry)
+
         def second(upstream):
+            upstream.set_shape(result.shape)
             return input_gradient(gradient, upstream, geometry), convolve(images, upstream, geometry)
 
-        return _kernel_gradient(images, gradient, geometry), second
+        return result, second
 
     return product(images, gradient)
 

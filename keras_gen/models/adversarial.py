@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from keras_gen import losses, optimizers, penalties
+from keras_gen.curvature import SingularityCorrection
 from keras_gen.models.latent_variable import LatentVariableModel, first_line
 from keras_gen.networks import independent_of_batch
 
@@ -129,6 +130,9 @@ class AdversarialModel(LatentVariableModel):
         self,
         generator_optimizer: keras.optimizers.Optimizer | str | None = None,
         discriminator_optimizer: keras.optimizers.Optimizer | str | None = None,
+        *,
+        generator_correction: SingularityCorrection | None = None,
+        discriminator_correction: SingularityCorrection | None = None,
         **options: Any,
     ) -> None:
         """Sets both optimizers, the paper's where left out.
@@ -136,6 +140,8 @@ class AdversarialModel(LatentVariableModel):
         Args:
             generator_optimizer: a Keras optimizer.
             discriminator_optimizer: another one.
+            generator_correction, discriminator_correction: `curvature.SingularityCorrection`s, which correct
+                either player's gradient by its curvature; None leaves it.
             **options: `gradient_clip_norm`, `ema_decay`, `run_eagerly`, `steps_per_execution`,
                 `jit_compile`, as in `GenerativeModel.compile`.
 
@@ -147,7 +153,8 @@ class AdversarialModel(LatentVariableModel):
         if generator_optimizer is discriminator_optimizer and not isinstance(generator_optimizer, str):
             raise ValueError("Both players got the same optimizer object; each needs one of its own.")
         both = {"generator": generator_optimizer, "discriminator": discriminator_optimizer}
-        super().compile(optimizers=both, **options)
+        corrections = {"generator": generator_correction, "discriminator": discriminator_correction}
+        super().compile(optimizers=both, corrections=corrections, **options)
 
     # The step.
 
@@ -194,17 +201,24 @@ class AdversarialModel(LatentVariableModel):
         with self.random_stream() as stream:
             for _ in range(self.discriminator_steps):
                 fake = self._fakes(count, stream, training=True)
+                judge = functools.partial(self._discriminator_losses, real, fake, stream, training=True)
+                again = self.repeatable(stream, functools.partial(_loss_of, judge))
                 with tf.GradientTape() as tape:
-                    values = self._discriminator_losses(real, fake, stream, training=True)
-                self.update("discriminator", values["discriminator_loss"], tape, values)
+                    values = judge()
+                self.update("discriminator", values["discriminator_loss"], tape, values, again)
                 for constraint in self.constraints:
                     for variable in self.discriminator.trainable_variables:
                         variable.assign(constraint(variable.value))
                 self.log(**values)
+
+            def generator_loss():
+                return self._generator_loss(real, self._fakes(count, stream, training=True), training=True)
+
+            again = self.repeatable(stream, generator_loss)
             with tf.GradientTape(watch_accessed_variables=False) as tape:
                 tape.watch([variable.value for variable in self.generator.trainable_variables])
-                loss = self._generator_loss(real, self._fakes(count, stream, training=True), training=True)
-            self.update("generator", loss, tape)
+                loss = generator_loss()
+            self.update("generator", loss, tape, again=again)
             self.log(generator_loss=loss)
         self.finish_step()
         return self.results()
@@ -241,3 +255,7 @@ class AdversarialModel(LatentVariableModel):
             "penalties": [serialize(penalty) for penalty in self.penalties],
             "constraints": [serialize(constraint) for constraint in self.constraints],
         }
+
+
+def _loss_of(judge: Callable[[], dict[str, tf.Tensor]]) -> tf.Tensor:
+    return judge()["discriminator_loss"]

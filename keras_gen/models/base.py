@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import random
-import re
 from collections.abc import Callable, Iterator
 
 import keras
@@ -12,14 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import moving_average
+from keras_gen.curvature import preconditioner
+from keras_gen.curvature.operators import evaluation
 from keras_gen.data import set_epoch
 from keras_gen.distribute import mean_over_replicas, replica_count
+from keras_gen.models import checks
 from keras_gen.random import RandomStream
 
-_NON_FINITE = "keras_gen:non-finite"
-_OUT_OF_RANGE = "keras_gen:out-of-range"
-_UNEVEN = "keras_gen:uneven"
-LABEL_CHECK = "keras_gen:label"
 _TOLERANCE = 1e-3  # rounding of resized or half-precision images
 
 
@@ -54,6 +52,7 @@ class GenerativeModel(keras.Model):
         self.step = self.add_weight(**counter, name="step", aggregation="only_first_replica")
         self.epoch = self.add_weight(**counter, name="epoch", aggregation="only_first_replica")
         self.trackers: dict[str, keras.metrics.Mean] = {}
+        self.logged_names: tuple[str, ...] = ()
         self.ema_decay: float | None = None
         self.gradient_clip_norm: float | None = None
 
@@ -75,6 +74,7 @@ class GenerativeModel(keras.Model):
         self,
         *,
         optimizers: dict[str, keras.optimizers.Optimizer],
+        corrections: dict[str, preconditioner.SingularityCorrection | None] | None = None,
         gradient_clip_norm: float | None = None,
         ema_decay: float | None = None,
         run_eagerly: bool = False,
@@ -85,6 +85,8 @@ class GenerativeModel(keras.Model):
 
         Args:
             optimizers: one for each player.
+            corrections: a `curvature.SingularityCorrection` for any player, one object each; its gradient is
+                corrected before clipping and the optimizer.
             gradient_clip_norm: the largest norm of each player's whole gradient; None does not clip.
             ema_decay: decay of the exponential moving average of the sampled network's weights, in [0, 1),
                 e.g. 0.999; `sample` then uses the average. None keeps none.
@@ -94,8 +96,11 @@ class GenerativeModel(keras.Model):
                 of strided convolutions.
 
         Raises:
-            ValueError: a decay or norm out of range.
+            ValueError: a decay or norm out of range, or one correction for two players.
         """
+        corrections = {player: one for player, one in (corrections or {}).items() if one is not None}
+        if len({id(one) for one in corrections.values()}) < len(corrections):
+            raise ValueError("Two players got the same correction object; each needs one of its own.")
         if gradient_clip_norm is not None and not gradient_clip_norm > 0:
             raise ValueError(f"gradient_clip_norm must be above zero; received {gradient_clip_norm}.")
         if ema_decay is not None and not 0 <= ema_decay < 1:
@@ -112,8 +117,18 @@ class GenerativeModel(keras.Model):
             setattr(self, f"{player}_optimizer", optimizer)
             if not optimizer.built:
                 optimizer.build(self.players[player].trainable_variables)
-        if not self.trackers:  # Keras would go on showing the first ones
-            self.trackers = {name: keras.metrics.Mean(name=name) for name in self.log_names}
+        for player in self.players:
+            correction = corrections.get(player)
+            if correction is not None:
+                correction.prepare(self.players[player].trainable_variables)
+            if correction is not getattr(self, f"{player}_correction", None):
+                self._forget(f"{player}_correction")
+                setattr(self, f"{player}_correction", correction)
+        names = [f"{player}_{name}" for player in corrections for name in preconditioner.LOG_NAMES]
+        self.logged_names = (*self.log_names, *names)
+        for name in self.logged_names:  # Keras would go on showing the first ones
+            if name not in self.trackers:
+                self.trackers[name] = keras.metrics.Mean(name=name)
         self._keep_average(ema_decay is not None)
 
     def _keep_average(self, wanted: bool) -> None:
@@ -121,9 +136,12 @@ class GenerativeModel(keras.Model):
         if average is not None and wanted:
             average.set_weights(self.sampled_network.get_weights())
             return
-        if average is not None:
-            self._layers.remove(average)
+        self._forget("ema_network")
         self.ema_network = _copy(self.sampled_network) if wanted else None
+
+    def _forget(self, attribute: str) -> None:
+        if getattr(self, attribute, None) is not None:
+            self._layers.remove(getattr(self, attribute))
 
     def get_compile_config(self) -> dict | None:
         """What `compile` was called with, for saving; None before that."""
@@ -133,8 +151,14 @@ class GenerativeModel(keras.Model):
             f"{player}_optimizer": keras.saving.serialize_keras_object(getattr(self, f"{player}_optimizer"))
             for player in self.players
         }
+        corrections = {
+            f"{player}_correction": keras.saving.serialize_keras_object(correction)
+            for player in self.players
+            if (correction := getattr(self, f"{player}_correction", None)) is not None
+        }
         return {
             **optimizers,
+            **corrections,
             "gradient_clip_norm": self.gradient_clip_norm,
             "ema_decay": self.ema_decay,
             "run_eagerly": self.run_eagerly,
@@ -154,8 +178,27 @@ class GenerativeModel(keras.Model):
         with RandomStream(self.seed, self.step.value if step is None else step).scope() as stream:
             yield stream
 
+    def repeatable(self, stream: RandomStream, loss_fn: Callable[[], tf.Tensor]) -> Callable[[], tf.Tensor]:
+        """A loss that, called later in the step, has the random numbers that it would have now.
+
+        Then it changes no variable of the networks, and they compute in float32.
+        """
+        position = stream.position
+        states = [(state, tf.identity(state.value)) for state in self._seed_states()]
+
+        def again():
+            with stream.repeated(position), evaluation(states):
+                return loss_fn()
+
+        return again
+
     def update(
-        self, player: str, loss: tf.Tensor, tape: tf.GradientTape, checked: dict[str, tf.Tensor] | None = None
+        self,
+        player: str,
+        loss: tf.Tensor,
+        tape: tf.GradientTape,
+        checked: dict[str, tf.Tensor] | None = None,
+        again: Callable[[], tf.Tensor] | None = None,
     ) -> None:
         """Takes one optimizer step of a player down its loss, a mean over this replica's examples.
 
@@ -167,6 +210,7 @@ class GenerativeModel(keras.Model):
             loss: a scalar.
             tape: the tape that recorded the loss.
             checked: further scalars, by name, that must be finite.
+            again: what `repeatable` made of the loss; a correction needs it.
         """
         variables = self.players[player].trainable_variables
         pairs = zip(tape.gradient(loss, [v.value for v in variables]), variables, strict=True)
@@ -179,16 +223,31 @@ class GenerativeModel(keras.Model):
         names = [f"the gradient of the {player} by {variable.path}" for variable in variables]
         finite = {f"{player}_loss": loss, **(checked or {}), **dict(zip(names, squares, strict=True))}
         norm = tf.sqrt(tf.add_n(squares))
+        correction, logs, length = getattr(self, f"{player}_correction", None), {}, norm
+        if correction is not None:
+            if again is None:
+                raise ValueError(
+                    f"The {player}'s correction needs its loss again: pass "
+                    "again=self.repeatable(stream, loss_fn)."
+                )
+            gradients, logs, due = correction.correct(gradients, variables, again)
+            length = tf.linalg.global_norm(gradients)
+            finite[f"the corrected step of the {player}"] = length
         # The optimizer sums over replicas; these are means already.
         scale = 1.0 / replica_count()
         if self.gradient_clip_norm is not None:
-            scale *= tf.minimum(1.0, self.gradient_clip_norm / tf.maximum(norm, 1e-12))
+            scale *= tf.minimum(1.0, self.gradient_clip_norm / tf.maximum(length, 1e-12))
         with tf.control_dependencies([self._assert_finite(finite)]):
             if isinstance(scale, float) and scale == 1.0:
                 gradients = [tf.identity(gradient) for gradient in gradients]
             else:
                 gradients = [gradient * tf.cast(scale, gradient.dtype) for gradient in gradients]
             getattr(self, f"{player}_optimizer").apply(gradients, variables)
+            if correction is not None:
+                correction.keep()
+        for name, value in logs.items():
+            weight = 1.0 if name == "products" else due
+            self.trackers[f"{player}_{name}"].update_state(value, sample_weight=weight)
         self.log(**{f"{player}_gradient_norm": norm})
 
     def finish_step(self) -> None:
@@ -220,13 +279,13 @@ class GenerativeModel(keras.Model):
             return images
         count = tf.cast(tf.shape(images)[0], tf.float32)
         even = tf.equal(count, mean_over_replicas(count))
-        check = tf.debugging.Assert(even, [_UNEVEN, count, self.step.value])
+        check = tf.debugging.Assert(even, [checks.UNEVEN, count, self.step.value])
         with tf.control_dependencies([check] if check is not None else []):
             return tf.identity(images)
 
     def results(self, names: tuple[str, ...] | None = None) -> dict[str, tf.Tensor]:
         """The running means over all replicas, of all logs or of those named."""
-        names = names or self.log_names
+        names = names or self.logged_names
         if replica_count() == 1:
             return {name: self.trackers[name].result() for name in names}
         # Not the mean of the replicas' means: of an uneven last batch one has seen more than another.
@@ -241,7 +300,9 @@ class GenerativeModel(keras.Model):
         images = tf.cast(images, tf.float32)
         largest = tf.reduce_max(tf.abs(images))
         # Written so that NaN fails too.
-        check = tf.debugging.Assert(largest <= 1 + _TOLERANCE, [_OUT_OF_RANGE, largest, self.step.value])
+        check = tf.debugging.Assert(
+            largest <= 1 + _TOLERANCE, [checks.OUT_OF_RANGE, largest, self.step.value]
+        )
         with tf.control_dependencies([check] if check is not None else []):
             return tf.identity(images)
 
@@ -249,7 +310,7 @@ class GenerativeModel(keras.Model):
         stacked = tf.stack([tf.cast(value, tf.float32) for value in values.values()])
         finite = tf.math.is_finite(stacked)
         first = tf.gather(tf.constant(list(values)), tf.argmin(tf.cast(finite, tf.int32)))
-        data = [_NON_FINITE, first, self.step.value]
+        data = [checks.NON_FINITE, first, self.step.value]
         check = tf.debugging.Assert(tf.reduce_all(finite), data)
         return check if check is not None else tf.no_op()
 
@@ -266,12 +327,12 @@ class GenerativeModel(keras.Model):
             callbacks = [_EpochCounter(x), *given]
         if isinstance(x, tf.data.Dataset):
             kwargs.setdefault("shuffle", False)  # a data set is in the order that it is to be in
-        with _explained():
+        with checks.explained():
             return super().fit(x, *args, callbacks=callbacks, **kwargs)
 
     def evaluate(self, *args, **kwargs):
         """Means of the losses and penalties over a data set, as `keras.Model.evaluate` gives them."""
-        with _explained():
+        with checks.explained():
             return super().evaluate(*args, **kwargs)
 
     def _maybe_symbolic_build(self, iterator=None, data_batch=None):
@@ -410,48 +471,3 @@ def _mean(strategy, outputs):
 
 def _concatenate(strategy, outputs):
     return tf.nest.map_structure(lambda value: strategy.gather(value, axis=0), outputs)
-
-
-def _failed_check(marker: str, message: str) -> tuple[str, str] | None:
-    """What a check reported after its marker: in graphs as `[marker] [what] [step]`, eagerly in lines."""
-    found = re.search(rf"{marker}\]\s*\[(.+?)\]\s*\[(\d+)\]", message) or re.search(
-        rf"{marker}'\s+(?:b')?(.+?)'?\n(\d+)", message
-    )
-    return None if found is None else (found[1], found[2])
-
-
-@contextlib.contextmanager
-def _explained() -> Iterator[None]:
-    """Turns the in-graph checks' failures into errors that a user can act on."""
-    try:
-        yield
-    except tf.errors.InvalidArgumentError as error:
-        found = _failed_check(_NON_FINITE, str(error))
-        if found:
-            name, step = found
-            raise FloatingPointError(
-                f"{name} is NaN or infinite at step {step}; the update was stopped before it touched a "
-                "weight. Go on from the last checkpoint with a lower learning rate, gradient_clip_norm=1.0, "
-                "or precision float32."
-            ) from None
-        found = _failed_check(_UNEVEN, str(error))
-        if found:
-            raise ValueError(
-                f"At step {found[1]} a batch could not be shared evenly among the replicas: make the global "
-                "batch size a multiple of their number, and drop the remainder "
-                "(keras_gen.data.load(..., drop_remainder=True))."
-            ) from None
-        found = _failed_check(LABEL_CHECK, str(error))
-        if found:
-            raise ValueError(
-                f"Labels must be from 0 to num_classes - 1; at step {found[1]} there is {found[0]}. "
-                "Build the model with the data's num_classes."
-            ) from None
-        found = _failed_check(_OUT_OF_RANGE, str(error))
-        if found:
-            largest, step = found
-            raise ValueError(
-                f"Images must be in [-1, 1]; at step {step} the largest magnitude is {largest}. For images "
-                "in 0..255 use images / 127.5 - 1, or load them with keras_gen.data.load."
-            ) from None
-        raise

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.models.base import LABEL_CHECK
+from keras_gen.models import checks
 from keras_gen.models.vae import VAE
 
 
@@ -58,7 +58,7 @@ class ConditionalVAE(VAE):
             )
         labels = tf.reshape(tf.cast(data[1], tf.int64), [-1])
         valid = tf.reduce_all((labels >= 0) & (labels < self.num_classes))
-        check = tf.debugging.Assert(valid, [LABEL_CHECK, tf.reduce_max(labels), self.step.value])
+        check = tf.debugging.Assert(valid, [checks.LABEL, tf.reduce_max(labels), self.step.value])
         with tf.control_dependencies([check] if check is not None else []):
             return tf.one_hot(labels, self.num_classes)
 

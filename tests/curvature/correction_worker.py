@@ -1,0 +1,51 @@
+"""Trains a small WGAN-GP with corrections for both players; a process of `test_preconditioner`.
+
+Usage: correction_worker.py STRATEGY OUT.npz; "none" is no strategy.
+"""
+
+import contextlib
+import os
+import sys
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+
+import keras_gen as kg
+
+
+def model() -> kg.WGANGP:
+    """Smooth, with batch normalization in the generator and dropout in the discriminator."""
+    keras.utils.set_random_seed(0)
+    layers = kg.layers
+    generator = [keras.Input((4,)), layers.Dense(16), layers.BatchNormalization(), layers.Activation("tanh")]
+    discriminator = [keras.Input((4, 4, 1)), layers.Flatten(), layers.Dense(8, activation="tanh")]
+    return kg.WGANGP(
+        keras.Sequential([*generator, layers.Dense(16, activation="tanh"), layers.Reshape((4, 4, 1))]),
+        keras.Sequential([*discriminator, layers.Dropout(0.25), layers.Dense(1)]),
+        latent_dim=4,
+        discriminator_steps=1,
+        seed=1,
+    )
+
+
+def main(name: str, out: str) -> None:
+    strategy = None if name == "none" else kg.distribute.strategy(name)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        made = model()
+        correction = kg.curvature.SingularityCorrection
+        made.compile(
+            generator_optimizer=keras.optimizers.SGD(0.1),
+            discriminator_optimizer=keras.optimizers.SGD(0.1),
+            generator_correction=correction(iterations=3),
+            discriminator_correction=correction(iterations=3, saddle_free=True, trust_radius=0.5),
+        )
+    images = np.random.default_rng(0).uniform(-1, 1, (24, 4, 4, 1)).astype("float32")
+    history = made.fit(images, batch_size=8, shuffle=False, verbose=0).history
+    values = {f"weight_{i}": weight for i, weight in enumerate(made.get_weights())}
+    np.savez(out, **values, **{f"log_{key}": value for key, value in history.items()})
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
