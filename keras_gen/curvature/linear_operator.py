@@ -6,7 +6,7 @@ import contextlib
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from keras_gen.distribute import mean_over_replicas
 
-Variable = keras.Variable | tf.Variable
+Variable: TypeAlias = "keras.Variable | tf.Variable"
 
 _NON_FINITE = "keras_gen:non-finite-loss"
 
@@ -51,7 +51,7 @@ class Operator:
         self._data = None if data is None else _dataset(data)
         strategy = getattr(self._sources[0], "distribute_strategy", None)
         spread = strategy is not None and strategy.num_replicas_in_sync > 1 and data is not None
-        self._strategy = strategy if spread else None
+        self._strategy: Any = strategy if spread else None
         #: float64 where all variables are, else float32
         self.dtype = (
             tf.float64 if all(tf.as_dtype(v.dtype) == tf.float64 for v in self.variables) else tf.float32

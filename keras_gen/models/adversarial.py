@@ -213,10 +213,10 @@ class AdversarialModel(GenerativeModel):
         with self.random_stream() as stream:
             for _ in range(self.discriminator_steps):
                 fake = self._fakes(count, stream, training=True)
-                losses = functools.partial(self._discriminator_losses, real, fake, stream, training=True)
-                again = self.repeatable(stream, lambda losses=losses: losses()["discriminator_loss"])
+                values_of = functools.partial(self._discriminator_losses, real, fake, stream, training=True)
+                again = self.repeatable(stream, functools.partial(_entry, values_of, "discriminator_loss"))
                 with tf.GradientTape() as tape:
-                    values = losses()
+                    values = values_of()
                 self.update("discriminator", values["discriminator_loss"], tape, values, again)
                 for constraint in self.constraints:
                     for variable in self.discriminator.trainable_variables:
@@ -310,6 +310,10 @@ class AdversarialModel(GenerativeModel):
         """A model from its config."""
         deserialize = functools.partial(keras.saving.deserialize_keras_object, custom_objects=custom_objects)
         return cls(**{key: deserialize(value) for key, value in config.items()})
+
+
+def _entry(function: Callable[[], dict[str, tf.Tensor]], name: str) -> tf.Tensor:
+    return function()[name]
 
 
 def _first_line(error: Exception) -> str:
