@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.distribute import mean_over_replicas
+from keras_gen.distribute import mean_over_replicas, replica_count
 
 Variable: TypeAlias = "keras.Variable | tf.Variable"
 
+_UNROLLED = 8  # products of one graph where it cannot loop
 _NON_FINITE = "keras_gen:non-finite-loss"
 
 
@@ -123,7 +124,11 @@ class Operator:
             raise ValueError(
                 f"A matrix must have shape ({self.shape[0]}, k); received {tuple(matrix.shape)}."
             )
-        return tf.transpose(self._run("matmat", self._products, tf.transpose(matrix)))
+        rows = tf.transpose(matrix)
+        if self._strategy is None:
+            return tf.transpose(self._run("matmat", self._products, rows))
+        parts = [rows[i : i + _UNROLLED] for i in range(0, rows.shape[0], _UNROLLED)]
+        return tf.transpose(tf.concat([self._run("matmat", self._products, part) for part in parts], 0))
 
     def dense(self) -> tf.Tensor:
         """The matrix (n, n), by n products: for up to a few thousand values."""
@@ -168,6 +173,8 @@ class Operator:
             return self.flatten(at.product(self.unflatten(vector)))
 
     def _products(self, at: Linearization, rows: tf.Tensor) -> tf.Tensor:
+        if replica_count() > 1:  # replicas cannot meet within a graph's loop
+            return tf.stack([self._product(at, row) for row in tf.unstack(rows)])
         return tf.map_fn(lambda row: self._product(at, row), rows, parallel_iterations=4)
 
     def _mean(self, compute, argument: tf.Tensor) -> tf.Tensor:
