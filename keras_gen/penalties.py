@@ -11,6 +11,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from keras_gen import moments
 from keras_gen.random import RandomStream
 
 Discriminator = Callable[[tf.Tensor], tf.Tensor]
@@ -39,7 +40,7 @@ def interpolate(
 def squared_gradient_norms(discriminator: Discriminator, images: tf.Tensor) -> tf.Tensor:
     """‖∇ₓ D(x)‖² of each image, shape (batch,), float32; differentiable by the discriminator's weights."""
     images = tf.convert_to_tensor(images)
-    with tf.GradientTape(watch_accessed_variables=False) as tape:
+    with moments.twice_differentiable(), tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(images)
         # The sum: each image's gradient is its own score's alone.
         scores = tf.reduce_sum(tf.cast(discriminator(images), images.dtype))

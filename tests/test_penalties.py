@@ -154,3 +154,32 @@ def test_weight_out_of_range(weight):
 def test_penalty_without_a_call_says_so():
     with pytest.raises(NotImplementedError, match="Penalty must define __call__"):
         penalties.Penalty(1.0)(None, None, None, None)
+
+
+def test_through_batch_normalization_its_gradient_is_that_of_its_values():
+    """TensorFlow's moments take the mean for a constant, which is wrong in a second derivative."""
+    keras.utils.set_random_seed(0)
+    options = {"dtype": "float64"}
+    discriminator = keras.Sequential(
+        [
+            keras.Input((4,), dtype="float64"),
+            keras.layers.Dense(3, **options),
+            keras.layers.BatchNormalization(**options),
+            keras.layers.Dense(1, activation="tanh", **options),
+        ]
+    )
+    images = tf.constant(np.random.default_rng(0).normal(size=(6, 4)))
+    kernel = discriminator.layers[0].kernel
+
+    def penalty():
+        with tf.GradientTape() as tape:
+            value = penalties.gradient_penalty(lambda x: discriminator(x, training=True), images)
+        return float(value), tape.gradient(value, kernel.value).numpy()
+
+    start, gradient = kernel.numpy(), penalty()[1]
+    direction, step = np.random.default_rng(1).normal(size=start.shape), 1e-2
+    values = []
+    for side in (1, -1):
+        kernel.assign(start + side * step * direction)
+        values.append(penalty()[0])
+    assert np.sum(gradient * direction) == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-3)

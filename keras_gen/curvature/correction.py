@@ -81,7 +81,7 @@ def corrected_step(
     damping = _positive(damping)
     if method not in ("dense", "krylov"):
         raise ValueError(f'method must be "dense" or "krylov"; received {method!r}.')
-    operator = hessian if hasattr(hessian, "matvec") else None
+    operator: Any = hessian if hasattr(hessian, "matvec") else None
     flat = operator.flat(gradient) if hasattr(operator, "flat") else tf.convert_to_tensor(gradient)
     if not flat.dtype.is_floating:
         flat = tf.cast(flat, tf.float32)

@@ -6,16 +6,17 @@ import contextlib
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.distribute import mean_over_replicas
+from keras_gen.distribute import mean_over_replicas, replica_count
 
-Variable = keras.Variable | tf.Variable
+Variable: TypeAlias = "keras.Variable | tf.Variable"
 
+_UNROLLED = 8  # products of one graph where it cannot loop
 _NON_FINITE = "keras_gen:non-finite-loss"
 
 
@@ -51,7 +52,7 @@ class Operator:
         self._data = None if data is None else _dataset(data)
         strategy = getattr(self._sources[0], "distribute_strategy", None)
         spread = strategy is not None and strategy.num_replicas_in_sync > 1 and data is not None
-        self._strategy = strategy if spread else None
+        self._strategy: Any = strategy if spread else None
         #: float64 where all variables are, else float32
         self.dtype = (
             tf.float64 if all(tf.as_dtype(v.dtype) == tf.float64 for v in self.variables) else tf.float32
@@ -123,7 +124,11 @@ class Operator:
             raise ValueError(
                 f"A matrix must have shape ({self.shape[0]}, k); received {tuple(matrix.shape)}."
             )
-        return tf.transpose(self._run("matmat", self._products, tf.transpose(matrix)))
+        rows = tf.transpose(matrix)
+        if self._strategy is None:
+            return tf.transpose(self._run("matmat", self._products, rows))
+        parts = [rows[i : i + _UNROLLED] for i in range(0, rows.shape[0], _UNROLLED)]
+        return tf.transpose(tf.concat([self._run("matmat", self._products, part) for part in parts], 0))
 
     def dense(self) -> tf.Tensor:
         """The matrix (n, n), by n products: for up to a few thousand values."""
@@ -168,6 +173,8 @@ class Operator:
             return self.flatten(at.product(self.unflatten(vector)))
 
     def _products(self, at: Linearization, rows: tf.Tensor) -> tf.Tensor:
+        if replica_count() > 1:  # replicas cannot meet within a graph's loop
+            return tf.stack([self._product(at, row) for row in tf.unstack(rows)])
         return tf.map_fn(lambda row: self._product(at, row), rows, parallel_iterations=4)
 
     def _mean(self, compute, argument: tf.Tensor) -> tf.Tensor:

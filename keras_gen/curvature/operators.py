@@ -12,8 +12,6 @@ weights stay, is by the same matrix. Layers built for bfloat16 compute in float3
 from __future__ import annotations
 
 import contextlib
-import functools
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +19,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen import precision
+from keras_gen import moments, precision
 from keras_gen.curvature.linear_operator import Linearization, Operator, SymmetricOperator, Variable
 
 LossFunction = Callable[..., tf.Tensor]
@@ -35,30 +33,6 @@ class _Unchanged(keras.StatelessScope):
             super().add_update(update)
 
 
-_thread = threading.local()
-
-
-@functools.cache
-def _exact_moments() -> None:
-    """Has `tf.nn.moments`, which Keras's layers call, give a right second derivative in an evaluation.
-
-    TensorFlow's own takes the mean in the variance for a constant, which is right for one derivative only.
-    Once, for all threads, since replicas trace in several.
-    """
-    own = tf.nn.moments
-
-    @functools.wraps(own)
-    def moments(x, axes, shift=None, keepdims=False, name=None):
-        if not getattr(_thread, "evaluating", False):
-            return own(x, axes, shift, keepdims, name)
-        wide = tf.cast(x, tf.float32) if x.dtype in (tf.bfloat16, tf.float16) else x
-        mean = tf.reduce_mean(wide, axes, keepdims=True)
-        variance = tf.reduce_mean(tf.math.squared_difference(wide, mean), axes, keepdims=keepdims)
-        return tf.cast(tf.reshape(mean, tf.shape(variance)), x.dtype), tf.cast(variance, x.dtype)
-
-    tf.nn.moments = moments
-
-
 @contextlib.contextmanager
 def evaluation(states: Sequence[tuple[keras.Variable, tf.Tensor]] = ()) -> Iterator[None]:
     """Within it, networks compute in float32, with right second derivatives, and nothing of Keras's changes.
@@ -66,14 +40,8 @@ def evaluation(states: Sequence[tuple[keras.Variable, tf.Tensor]] = ()) -> Itera
     Args:
         states: variables, and the values that they are to have meanwhile.
     """
-    _exact_moments()
-    outer = getattr(_thread, "evaluating", False)
-    _thread.evaluating = True
-    try:
-        with precision.full(), _Unchanged(list(states)):
-            yield
-    finally:
-        _thread.evaluating = outer
+    with moments.twice_differentiable(), precision.full(), _Unchanged(list(states)):
+        yield
 
 
 class Hessian(SymmetricOperator):

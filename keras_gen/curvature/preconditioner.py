@@ -82,11 +82,12 @@ class SingularityCorrection(keras.layers.Layer):
         self.saddle_free, self.warm_start = bool(saddle_free), bool(warm_start)
         self.trust_radius = None if trust_radius is None else float(trust_radius)
         self.before: keras.Variable | None = None
+        self.size: int | None = None
 
     def prepare(self, variables: Sequence[keras.Variable]) -> None:
         """Makes the state for a player's variables; a second time, for the same, it stays as it is."""
         size = sum(int(variable.value.shape.num_elements()) for variable in variables)
-        if self.built:
+        if self.size is not None:
             if size != self.size:
                 raise ValueError(
                     f"This SingularityCorrection is for a player of {self.size} trainable weights, and has "

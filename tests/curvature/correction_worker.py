@@ -11,6 +11,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import keras_gen as kg
 
@@ -30,6 +31,23 @@ def model() -> kg.WGANGP:
     )
 
 
+def curvature(strategy) -> dict[str, np.ndarray]:
+    """A Hessian over data in shares, the last batch a smaller one, with statistics of the global batch."""
+    keras.utils.set_random_seed(0)
+    with strategy.scope() if strategy else contextlib.nullcontext():
+        first = [keras.Input((5,)), kg.layers.Dense(4, activation="tanh"), kg.layers.BatchNormalization()]
+        network = keras.Sequential([*first, kg.layers.Dense(1)])
+    points = np.random.default_rng(0).standard_normal((20, 5)).astype("float32")
+
+    def loss(batch):
+        return tf.reduce_mean((network(batch, training=True) - batch[:, :1]) ** 2)
+
+    data = tf.data.Dataset.from_tensor_slices(points).batch(8)
+    hessian = kg.curvature.Hessian(loss, network.trainable_variables, data=data)
+    run = kg.curvature.krylov.lanczos(hessian, np.ones(hessian.shape[0], "float32"), 4)
+    return {"hessian": hessian.dense(), "lanczos": run.diagonal, "gradient": hessian.gradient()}
+
+
 def main(name: str, out: str) -> None:
     strategy = None if name == "none" else kg.distribute.strategy(name)
     with strategy.scope() if strategy else contextlib.nullcontext():
@@ -44,6 +62,7 @@ def main(name: str, out: str) -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (24, 4, 4, 1)).astype("float32")
     history = made.fit(images, batch_size=8, shuffle=False, verbose=0).history
     values = {f"weight_{i}": weight for i, weight in enumerate(made.get_weights())}
+    values |= curvature(strategy)
     np.savez(out, **values, **{f"log_{key}": value for key, value in history.items()})
 
 
