@@ -64,6 +64,8 @@ def draws(seed: tf.Tensor, count: int) -> tf.Tensor:
 
 
 def buffer_seed(seed: tf.Tensor) -> tf.Tensor:
-    """An int64 scalar for `Dataset.shuffle`, where examples cannot be had by index."""
+    """An int64 scalar for `Dataset.shuffle`, where examples cannot be had by index; in a graph alone."""
+    # Else the user's `tf.random.set_seed` is mixed in, and a zero compared with this tensor, which fails.
+    tf.random.set_seed(1)
     key = tf.random.experimental.stateless_fold_in(seed, 2)
     return tf.random.stateless_uniform((), key, minval=1, maxval=2**62, dtype=tf.int64)

@@ -103,6 +103,23 @@ def test_images_of_many_sizes(data_dir):
     assert [images[i, :, : sizes[i, 1]].mean() for i in range(4)] == [0, 1, 2, 3]
 
 
+@pytest.mark.parametrize("seed", [0, 5])
+def test_the_order_is_free_of_tensorflows_global_seed(data_dir, seed):
+    def order():
+        data = load("tfds:ragged", 4, 1, 4, cache=False, data_dir=data_dir)
+        return [batch[:, 0, 0, 0].tolist() for batch in data.repeat(4).as_numpy_iterator()]
+
+    tf.random.set_seed(7)
+    expected = order()
+    tf.random.set_seed(seed)
+    assert order() == expected
+    tf.random.set_seed(seed)
+    drawn = tf.random.normal(()).numpy()
+    tf.random.set_seed(seed)
+    order()
+    assert tf.random.normal(()).numpy() == drawn  # and leaves it as it was
+
+
 def test_loaded_with_and_without_the_cache(data_dir):
     def epochs(cache):
         data = load("tfds:ragged", 4, 1, 4, crop="random", flip=True, cache=cache, data_dir=data_dir)
