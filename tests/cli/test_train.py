@@ -122,7 +122,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(cli, trained):
         (("gan", "--data", "digts"), "digits"),
         (("gan", "--data", "digits", "--set", "saturatin=1"), "saturating"),
         (("gan", "--data", "digits", "--set", "saturating"), "NAME=VALUE"),
-        (("gan", "--data", "digits", "--set", "discriminator_steps=many"), "wrong type"),
+        (("gan", "--data", "digits", "--set", "discriminator_steps=many"), "whole number"),
         (("gan", "--data", "digits", "--preset", "dcgn"), "dcgan"),
         (("gan", "--data", "digits", "--precision", "float16"), "bfloat16"),
         (("gan", "--data", "digits", "--epochs", 0), "--epochs"),
