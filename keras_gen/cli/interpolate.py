@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keras_gen.cli.console import say, start_tensorflow
+from keras_gen.cli.console import naming, say, start_tensorflow
 
 
 def interpolate(
@@ -42,4 +42,6 @@ def interpolate(
     half = len(ends) // 2
     points = slerp(ends[:half], ends[half : 2 * half], steps).swapaxes(0, 1)
     made = model.generate(points.reshape(-1, points.shape[-1]))
-    say(f"{half} walks of {steps} images in {save_grid(made, out, steps)}")
+    name = naming(out)
+    save_grid(made, out, steps)
+    say(f"{half} walks of {steps} images in {name}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keras_gen.cli.console import say, start_tensorflow
+from keras_gen.cli.console import naming, say, start_tensorflow
 
 
 def reconstruct(
@@ -58,4 +58,6 @@ def reconstruct(
     grid = np.stack(shown, axis=1).reshape(-1, *model.image_shape)
     columns = len(shown) * max(1, round((len(images) / len(shown)) ** 0.5))
     error = float(np.square(made - images).mean())
-    say(f"{len(images)} images, mean squared error {error:.4f}, in {save_grid(grid, out, columns)}")
+    name = naming(out)
+    save_grid(grid, out, columns)
+    say(f"{len(images)} images, mean squared error {error:.4f}, in {name}")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keras_gen.cli.console import say, start_tensorflow
+from keras_gen.cli.console import naming, say, start_tensorflow
 
 
 def traverse(
@@ -42,5 +42,6 @@ def traverse(
     points = walks.traverse(point, chosen, steps, reach)
     classes = {"labels": np.zeros(len(chosen) * steps, int)} if model.labelled else {}
     made = model.generate(points.reshape(-1, model.latent_dim), **classes)
-    names = ", ".join(map(str, chosen))
-    say(f"Latent units {names}, a row each, in {save_grid(made, out, steps)}")
+    name = naming(out)
+    save_grid(made, out, steps)
+    say(f"Latent units {', '.join(map(str, chosen))}, a row each, in {name}")

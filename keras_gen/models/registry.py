@@ -86,7 +86,7 @@ class Entry:
         return {name: self.defaults.get(name, each.default) for name, each in self.parameters.items()}
 
     def check(self, options: dict[str, Any]) -> None:
-        """Raises a ValueError where a value is not of its option's kind: that of the default, or annotated."""
+        """Raises a ValueError where a value is not of its option's kind: as annotated, or the default's."""
         for name, value in options.items():
             parameter = self.parameters[name]
             if value is None and parameter.default is None:

@@ -23,6 +23,21 @@ def test_the_seed_decides(cli, trained, tmp_path):
     assert first != other
 
 
+def test_what_is_replaced_is_said(cli, trained, tmp_path):
+    arguments = ("sample", trained, "-n", 4, "--out", tmp_path / "grid.png")
+    assert "(replaced)" not in cli(*arguments).stdout
+    assert "grid.png (replaced)" in cli(*arguments).stdout
+
+
+def test_without_the_last_checkpoint_the_best_is_drawn_from(cli, trained, tmp_path):
+    (trained / "checkpoints" / "last.keras").unlink()
+    result = cli("sample", trained, "-n", 4, "--seed", 1, "--out", tmp_path / "grid.png")
+    assert result.exit_code == 0, result.output
+    assert "using best.keras" in result.stderr
+    (trained / "checkpoints" / "best.keras").unlink()
+    assert "first checkpoint" in cli("sample", trained).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
