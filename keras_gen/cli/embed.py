@@ -12,7 +12,7 @@ from keras_gen.cli.console import naming, say, start_tensorflow
 
 def embed(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a VAE.")],
-    n: Annotated[int, typer.Option("-n", "--number", help="Most images.")] = 10_000,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="Most images.")] = 10_000,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write, .npz.")] = Path("embedding.npz"),
     split: Annotated[
         str | None, typer.Option(help="Images to take.  [default: test, if there is one]")

@@ -12,7 +12,7 @@ from keras_gen.cli.console import naming, say, start_tensorflow
 
 def reconstruct(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a VAE.")],
-    n: Annotated[int, typer.Option("-n", "--number", help="How many images.")] = 32,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many images.")] = 32,
     out: Annotated[Path, typer.Option("--out", "-o", help="Image file to write.")] = Path(
         "reconstructed.png"
     ),
