@@ -27,7 +27,7 @@ class Run:
     ```
     config.json                 the settings, and the versions of what was installed
     checkpoints/last.keras      after the last epoch, or where training was interrupted
-    checkpoints/best.keras      after the epoch of the smallest Fréchet distance
+    checkpoints/best.keras      after the epoch of the smallest Fréchet distance, or the last
     history.csv, losses.png     every log of every epoch
     samples/epoch-0001.png …    the same latent vectors each time
     logs/                       TensorBoard's
