@@ -11,9 +11,8 @@ FAILED = 1
 
 #: Settings that have another name on the command line, or stand at the beginning of a message.
 _OPTIONS = {"gradient_clip_norm": "--gradient-clip", "ema_decay": "--ema"}
-_SETTINGS = (
-    r"\b(gradient_clip_norm|ema_decay|image_size|latent_dim|batch_size|data_dir)\b|^(crop|seed|split)\b"
-)
+_NAMES = "gradient_clip_norm|ema_decay|image_size|latent_dim|batch_size|data_dir"
+_SETTINGS = rf"\b({_NAMES})\b|^(channels|crop|seed|split)\b"
 
 
 def explain(error: BaseException) -> str:

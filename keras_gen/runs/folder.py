@@ -58,7 +58,7 @@ class Run:
             settings: open choices are made first; the block gets them so.
 
         Raises:
-            FileExistsError: the folder holds something.
+            FileExistsError: the folder holds something, other than a run that failed in its first epoch.
             BlockingIOError: another process is at work on it.
             OSError: it cannot be written.
         """
@@ -79,6 +79,8 @@ class Run:
 
     def _refuse_content(self) -> None:
         if self.config.exists():
+            if not self.history.exists() and not self.checkpoints.exists():
+                return  # it failed in its first epoch: there is nothing to keep
             raise FileExistsError(
                 f"{self.folder} holds a run already: go on with it by --resume, or choose another --out."
             )

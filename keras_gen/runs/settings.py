@@ -101,6 +101,11 @@ class Settings:
             )
         if entry.model.labelled and options["num_classes"] is inspect.Parameter.empty:
             options["num_classes"] = described.num_classes
+        if entry.model.labelled and options["num_classes"] < described.num_classes:
+            raise ValueError(
+                f"num_classes must be {described.num_classes} or more, as {self.data} has so many classes; "
+                f"received {options['num_classes']}."
+            )
         preset = self.preset or entry.preset_for(described.image_shape)
         batches = max(described.num_examples // self.batch_size, 1)
         total = self.epochs * min(batches, self.steps_per_epoch or batches)

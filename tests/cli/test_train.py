@@ -150,6 +150,19 @@ def test_a_refused_start_leaves_nothing(cli, images, tmp_path, arguments, said):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_that_failed_in_its_first_epoch_may_begin_anew(cli, images, tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise FloatingPointError("generator_loss is NaN at step 3")
+
+    arguments = ("train", "gan", "--data", images, *_TINY, "--epochs", 1, "--out", tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(keras.Model, "fit", fail)
+        assert "NaN at step 3" in sentence(cli(*arguments))
+    assert cli(*arguments, "--learning-rate", 1e-4).exit_code == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["learning_rate"] == 1e-4
+    assert "holds a run already" in sentence(cli(*arguments))
+
+
 def test_missing_arguments_are_named(cli, tmp_path):
     assert "--out" in cli("train", "gan", "--data", "digits").stderr
     assert "--data" in cli("train", "gan", "--out", tmp_path / "run").stderr

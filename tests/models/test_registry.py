@@ -208,6 +208,7 @@ def test_options_of_each_entry():
         (("vae", (20, 20, 1)), {}, "28 to 128 pixels"),
         (("conditional-vae", (28, 28, 1)), {}, "conditional-vae needs the option num_classes"),
         (("vae", (28, 28, 1)), {"likelihood": "poisson"}, "one of bernoulli, gaussian; received 'poisson'"),
+        (("vae", (28, 28, 1)), {"likelihood": 3}, "one of bernoulli, gaussian; received 3"),
         (("gan", (8, 8, 1)), {"precision": "float16"}, "auto, float32, bfloat16"),
     ],
 )

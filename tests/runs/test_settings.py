@@ -72,6 +72,12 @@ def test_options_are_of_the_kind_of_their_defaults():
         Settings("gan", "digits", options={"saturating": "maybe"}).resolved()
 
 
+def test_all_classes_of_the_data_are_counted():
+    assert Settings("conditional-vae", "digits").resolved().options["num_classes"] == 10
+    with pytest.raises(ValueError, match=r"num_classes must be 10 or more.*received 3"):
+        Settings("conditional-vae", "digits", options={"num_classes": 3}).resolved()
+
+
 def test_a_slice_of_a_single_class_gives_no_labels(tmp_path):
     images = np.zeros((12, 8, 8, 1), np.uint8)
     np.savez(tmp_path / "ordered.npz", images=images, labels=np.repeat([0, 1], 6))
