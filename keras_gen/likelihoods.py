@@ -90,7 +90,7 @@ def get(likelihood: str | Likelihood, variance: float | None = None) -> Likeliho
     Raises:
         ValueError: another name, or a variance for one that has none.
     """
-    if isinstance(likelihood, str) and likelihood not in LIKELIHOODS:
+    if not isinstance(likelihood, Likelihood) and likelihood not in LIKELIHOODS:
         raise ValueError(f"likelihood must be one of {', '.join(LIKELIHOODS)}; received {likelihood!r}.")
     if likelihood == "gaussian":
         return Gaussian(variance)

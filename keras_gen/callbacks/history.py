@@ -33,7 +33,7 @@ def read_history(path: str | os.PathLike[str]) -> list[Row]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
         return [{**row, **{name: int(row[name]) for name in _COUNTS}} for row in rows]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
         raise ValueError(
             f"{path} is not a history of epochs as keras-gen writes it ({error}): move it away to go on."
         ) from None

@@ -8,6 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ def console(stderr: bool = False) -> Console:
 def say(message: str) -> None:
     """Prints a line as it is."""
     console().print(message, markup=False)
+
+
+def naming(path: Path) -> str:
+    """How a file that is about to be written will be named: with a word where it takes another's place."""
+    return f"{path} (replaced)" if path.exists() else str(path)
 
 
 def show(message: str, kind: str = "Error", style: str = "bold red") -> None:

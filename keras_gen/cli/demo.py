@@ -52,7 +52,8 @@ def demo(
     )
     with run.new(settings) as settings:
         say(
-            f"WGAN-GP on the embedded digits, for {minutes:g} minutes or {steps} steps. "
+            f"WGAN-GP on the embedded digits, for {minutes:g} minutes, at most {settings.epochs} epochs of "
+            f"{per_epoch} steps. "
             f"{resolve(precision)[1]}"
         )
         model = runs.train(

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from keras_gen.cli.console import say, start_tensorflow
+from keras_gen.cli.console import naming, say, start_tensorflow
 
 
 def embed(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a VAE.")],
-    n: Annotated[int, typer.Option("-n", "--number", help="Most images.")] = 10_000,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="Most images.")] = 10_000,
     out: Annotated[Path, typer.Option("--out", "-o", help="File to write, .npz.")] = Path("embedding.npz"),
     split: Annotated[
         str | None, typer.Option(help="Images to take.  [default: test, if there is one]")
@@ -40,6 +40,7 @@ def embed(
     arrays = dict(zip(names, encoded if isinstance(encoded, tuple) else (encoded,), strict=True))
     if labels is not None:
         arrays["labels"] = labels
+    name = naming(out)
     with atomic.replacing(out) as path, path.open("wb") as file:
         np.savez(file, **arrays)
-    say(f"{len(images)} images as {', '.join(f'{k} {v.shape}' for k, v in arrays.items())} in {out}")
+    say(f"{len(images)} images as {', '.join(f'{k} {v.shape}' for k, v in arrays.items())} in {name}")

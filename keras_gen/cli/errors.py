@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 
 INTERRUPTED = 130
 FAILED = 1
+
+#: Settings that have another name on the command line, or stand at the beginning of a message.
+_OPTIONS = {"gradient_clip_norm": "--gradient-clip", "ema_decay": "--ema"}
+_NAMES = "gradient_clip_norm|ema_decay|image_size|latent_dim|batch_size|data_dir"
+_SETTINGS = rf"\b({_NAMES})\b|^(channels|crop|seed|split)\b"
 
 
 def explain(error: BaseException) -> str:
@@ -29,6 +35,7 @@ def explain(error: BaseException) -> str:
     if isinstance(error, OSError) and error.filename:
         return f"{_path(error)}: {_reason(error)}."
     if isinstance(error, (ValueError, OSError, RuntimeError, FloatingPointError, ImportError)) and text:
+        text = re.sub(_SETTINGS, _option, text)
         return text if len(text) <= 1000 else text[:1000] + " …"
     return f"Unexpected {kind}: {text[:500]}. KERAS_GEN_TRACEBACK=1 shows where; please report it."
 
@@ -36,6 +43,10 @@ def explain(error: BaseException) -> str:
 def traceback_wanted() -> bool:
     """Whether the user asked to see tracebacks, by KERAS_GEN_TRACEBACK=1."""
     return os.environ.get("KERAS_GEN_TRACEBACK", "") not in ("", "0")
+
+
+def _option(found: re.Match[str]) -> str:
+    return _OPTIONS.get(found[0], "--" + found[0].replace("_", "-"))
 
 
 def _path(error: BaseException) -> str:

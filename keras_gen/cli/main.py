@@ -46,6 +46,7 @@ app = typer.Typer(
     help="Generative image models on Keras 3 and TensorFlow.",
     epilog="KERAS_GEN_TRACEBACK=1 shows the traceback of an error.",
     no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

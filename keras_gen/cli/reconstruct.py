@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from keras_gen.cli.console import say, start_tensorflow
+from keras_gen.cli.console import naming, say, start_tensorflow
 
 
 def reconstruct(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder of a VAE.")],
-    n: Annotated[int, typer.Option("-n", "--number", help="How many images.")] = 32,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many images.")] = 32,
     out: Annotated[Path, typer.Option("--out", "-o", help="Image file to write.")] = Path(
         "reconstructed.png"
     ),
@@ -58,4 +58,6 @@ def reconstruct(
     grid = np.stack(shown, axis=1).reshape(-1, *model.image_shape)
     columns = len(shown) * max(1, round((len(images) / len(shown)) ** 0.5))
     error = float(np.square(made - images).mean())
-    say(f"{len(images)} images, mean squared error {error:.4f}, in {save_grid(grid, out, columns)}")
+    name = naming(out)
+    save_grid(grid, out, columns)
+    say(f"{len(images)} images, mean squared error {error:.4f}, in {name}")

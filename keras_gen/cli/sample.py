@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keras_gen.cli.console import say, start_tensorflow
+from keras_gen.cli.console import naming, say, start_tensorflow
 
 
 def sample(
@@ -17,7 +17,12 @@ def sample(
     seed: Annotated[
         int | None, typer.Option(help="The same seed gives the same images.  [default: drawn]")
     ] = None,
-    columns: Annotated[int | None, typer.Option(help="Images in a row.  [default: nearly square]")] = None,
+    label: Annotated[
+        int | None, typer.Option(help="The class, of a conditional model.  [default: each in turn]")
+    ] = None,
+    columns: Annotated[
+        int | None, typer.Option(min=1, help="Images in a row.  [default: nearly square]")
+    ] = None,
     checkpoint: Annotated[str, typer.Option(help="last or best.")] = "last",
 ) -> None:
     """Draw images from a trained model, as a grid."""
@@ -25,5 +30,10 @@ def sample(
     from keras_gen.image import save_grid
     from keras_gen.runs import Run
 
-    images = Run(run).load(checkpoint).sample(n, seed)
-    say(f"{n} images in {save_grid(images, out, columns)}")
+    model = Run(run).load(checkpoint)
+    if label is not None and not model.labelled:
+        raise ValueError(f"A {type(model).__name__} knows no classes: leave out --label.")
+    images = model.sample(n, seed, **({} if label is None else {"labels": label}))
+    name = naming(out)
+    save_grid(images, out, columns)
+    say(f"{n} images in {name}")

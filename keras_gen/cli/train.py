@@ -12,12 +12,21 @@ from keras_gen.cli.console import console, parse_assignments, say, start_tensorf
 
 def train(
     model: Annotated[
-        str | None, typer.Argument(metavar="[MODEL]", help="Name of a model; see `keras-gen list`.")
+        str | None,
+        typer.Argument(
+            metavar="[MODEL]", help="Name of a model; see `keras-gen list`. Required but with --resume."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder to make, or to resume.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Run folder to make, or to resume; required.")
+    ] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", "-d", help="Data spec: digits, idx:FOLDER, folder:PATH, npz:FILE, tfds:NAME."),
+        typer.Option(
+            "--data",
+            "-d",
+            help="digits, idx:FOLDER, folder:PATH, npz:FILE or tfds:NAME; required but with --resume.",
+        ),
     ] = None,
     epochs: Annotated[int | None, typer.Option("--epochs", "-e", help="Last epoch.  [default: 20]")] = None,
     resume: Annotated[
@@ -98,16 +107,19 @@ def train(
         "frechet_samples": frechet_samples,
     }
     given = {name: value for name, value in given.items() if value is not None}
+    start_tensorflow()
+    from keras_gen import runs
+    from keras_gen.models.registry import MODELS, look_up
+    from keras_gen.precision import resolve
+
+    if model is not None:
+        look_up("model", model, MODELS)
     if out is None:
         raise typer.BadParameter("the run folder is missing, e.g. --out runs/a", param_hint="--out")
     if not resume:
         for name, hint in (("model", "MODEL"), ("data", "--data")):
             if name not in given:
                 raise typer.BadParameter("it is missing (only --resume knows it)", param_hint=hint)
-
-    start_tensorflow()
-    from keras_gen import runs
-    from keras_gen.precision import resolve
 
     run = runs.Run(out)
     with run.resumed(given) if resume else run.new(runs.Settings(**given)) as settings:

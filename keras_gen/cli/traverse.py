@@ -7,13 +7,15 @@ from typing import Annotated
 
 import typer
 
-from keras_gen.cli.console import say, start_tensorflow
+from keras_gen.cli.console import naming, say, start_tensorflow
 
 
 def traverse(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Run folder.")],
-    units: Annotated[int, typer.Option("-n", "--units", help="Most latent units to show, one a row.")] = 10,
-    steps: Annotated[int, typer.Option(help="Images in a row.")] = 9,
+    units: Annotated[
+        int, typer.Option("-n", "--units", min=1, help="Most latent units to show, one a row.")
+    ] = 10,
+    steps: Annotated[int, typer.Option(min=2, help="Images in a row.")] = 9,
     reach: Annotated[float, typer.Option(help="From minus to plus so many standard deviations.")] = 3.0,
     out: Annotated[Path, typer.Option("--out", "-o", help="Image file to write.")] = Path("traversed.png"),
     seed: Annotated[int, typer.Option(help="Of the latent vector to begin at.")] = 0,
@@ -42,5 +44,6 @@ def traverse(
     points = walks.traverse(point, chosen, steps, reach)
     classes = {"labels": np.zeros(len(chosen) * steps, int)} if model.labelled else {}
     made = model.generate(points.reshape(-1, model.latent_dim), **classes)
-    names = ", ".join(map(str, chosen))
-    say(f"Latent units {names}, a row each, in {save_grid(made, out, steps)}")
+    name = naming(out)
+    save_grid(made, out, steps)
+    say(f"Latent units {', '.join(map(str, chosen))}, a row each, in {name}")

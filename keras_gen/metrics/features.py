@@ -67,7 +67,11 @@ def feature_extractor(
         return inception_features(shape)
     except OSError as error:
         extractor = classifier() if labelled else projection_features(shape)
-        warnings.warn(f"{error} Going on with {extractor.name}.", stacklevel=2)
+        warnings.warn(
+            "The weights of Inception v3 are not on this machine and could not be downloaded "
+            f"({error.__cause__}). Going on with {extractor.name}.",
+            stacklevel=2,
+        )
         return extractor
 
 

@@ -95,9 +95,15 @@ class AdversarialModel(LatentVariableModel):
         try:
             images = self.generator(tf.zeros((2, self.latent_dim)), training=False)
         except (ValueError, tf.errors.InvalidArgumentError) as error:
+            takes_images = len(getattr(self.generator, "input_shape", ())) == 4
+            advice = (
+                "it takes images: are generator and discriminator swapped"
+                if takes_images
+                else "set latent_dim to the length that it takes"
+            )
             raise ValueError(
-                f"The generator does not take latent vectors of shape (batch, {self.latent_dim}); set "
-                f"latent_dim to the length that it takes. It said: {first_line(error)}"
+                f"The generator does not take latent vectors of shape (batch, {self.latent_dim}); {advice}. "
+                f"It said: {first_line(error)}"
             ) from error
         if not tf.is_tensor(images) or len(images.shape) != 4:
             given = tuple(images.shape) if tf.is_tensor(images) else f"a {type(images).__name__}"

@@ -5,8 +5,11 @@ from __future__ import annotations
 import contextlib
 import difflib
 import inspect
+import math
+import numbers
 import operator
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +26,23 @@ from keras_gen.models.vaegan import VAEGAN
 from keras_gen.models.vqvae import VQVAE
 from keras_gen.models.wgan import WGAN, WGANGP
 from keras_gen.networks import PRESETS, Preset
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number, neither NaN nor infinite."""
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+
+
+#: For each kind of option whether a value is one, and how errors call it.
+_KINDS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "bool": (lambda value: isinstance(value, (bool, np.bool_)), "true or false"),
+    "int": (_is_whole, "a whole number"),
+    "float": (is_finite, "a finite number"),
+}
 
 
 @dataclass(frozen=True)
@@ -47,8 +67,8 @@ class Entry:
         return self.preset.get(height if height == width else None, self.preset[None])
 
     @property
-    def options(self) -> dict[str, Any]:
-        """The model's own arguments, with their default values; `Parameter.empty` where it must be given."""
+    def parameters(self) -> dict[str, inspect.Parameter]:
+        """The model's own arguments."""
         parameters: dict[str, inspect.Parameter] = {}
         for cls in self.model.__mro__:
             own = inspect.signature(cls.__init__).parameters  # type: ignore[misc]
@@ -57,11 +77,25 @@ class Entry:
                 break  # it passes nothing on
         # A named model has decided on a loss, penalties and constraints.
         fixed = {"self", "latent_dim", "seed", "name", "settings", "loss", "penalties", "constraints"}
-        return {
-            name: self.defaults.get(name, parameter.default)
-            for name, parameter in parameters.items()
-            if name not in fixed | set(self.model.roles)
-        }
+        own_names = [name for name in parameters if name not in fixed | set(self.model.roles)]
+        return {name: parameters[name] for name in own_names}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Their default values; `Parameter.empty` where one must be given."""
+        return {name: self.defaults.get(name, each.default) for name, each in self.parameters.items()}
+
+    def check(self, options: dict[str, Any]) -> None:
+        """Raises a ValueError where a value is not of its option's kind: as annotated, or the default's."""
+        for name, value in options.items():
+            parameter = self.parameters[name]
+            if value is None and parameter.default is None:
+                continue
+            annotated = parameter.annotation is not parameter.empty
+            kind = str(parameter.annotation) if annotated else type(parameter.default).__name__
+            kind = kind.removesuffix(" | None")
+            if kind in _KINDS and not _KINDS[kind][0](value):
+                raise ValueError(f"{name} must be {_KINDS[kind][1]}; received {value}.")
 
     @property
     def required(self) -> list[str]:
@@ -165,8 +199,8 @@ def build(
         A compiled model; `fit`, `sample`, `save` are its methods.
 
     Raises:
-        ValueError: an unknown name, preset or option, one that is missing, or a shape that the
-            networks cannot make.
+        ValueError: an unknown name, preset or option, one that is missing or of the wrong kind, or a shape
+            that the networks cannot make.
     """
     entry = look_up("model", name, MODELS)
     try:
@@ -178,13 +212,14 @@ def build(
     chosen = {option: options.pop(option) for option in entry.optimizers if option in options}
     for option in options:
         look_up(f"option of {name}", option, entry.options)
+    entry.check(options)
     missing = [option for option in entry.required if option not in options]
     if missing:
         raise ValueError(f"{name} needs the option {missing[0]}.")
     networks = entry.networks(preset or entry.preset_for(shape))
-    latent_dim = networks.latent_dim if latent_dim is None else int(latent_dim)
-    if latent_dim < 1:
-        raise ValueError(f"latent_dim must be 1 or more; received {latent_dim}.")
+    latent_dim = networks.latent_dim if latent_dim is None else latent_dim
+    if not _is_whole(latent_dim) or latent_dim < 1:
+        raise ValueError(f"latent_dim must be a whole number, 1 or more; received {latent_dim}.")
     arguments = {**entry.options, **options}
 
     seed = random.SystemRandom().randrange(2**31) if seed is None else int(seed)

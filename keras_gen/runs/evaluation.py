@@ -46,6 +46,7 @@ def evaluate(
     if samples is not None and samples < 2:
         raise ValueError(f"A distance needs two samples or more; received {samples}.")
     settings = run.settings()
+    which = run.available(which)
     model = run.load(which)
     split = split or unseen(settings, say)
     losses = model.evaluate(settings.in_order(split, settings.batch_size), verbose=0, return_dict=True)
@@ -53,6 +54,8 @@ def evaluate(
     measures = model.measures(settings.in_order(split, _BATCH))
 
     labelled, name = settings.labelled()
+    if labelled is None or model.image_shape != (28, 28, 1):
+        say("Features of Inception v3, whose 88 MB are downloaded if they are not on this machine yet …")
     distance = FrechetDistance(feature_extractor(model.image_shape, labelled, fingerprint=name))
     images = 0
     for batch in settings.in_order(split, _BATCH, labels=False):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import warnings
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import keras_gen.models  # noqa: F401 (registers the classes that checkpoints na
 from keras_gen import atomic
 from keras_gen.callbacks.checkpoint import BEST, LAST
 from keras_gen.models.latent_variable import LatentVariableModel
-from keras_gen.runs.lock import locked
+from keras_gen.runs.lock import LOCK, locked
 from keras_gen.runs.settings import Settings
+
+_FILES = {"last": LAST, "best": BEST}
 
 
 class Run:
@@ -23,7 +27,7 @@ class Run:
     ```
     config.json                 the settings, and the versions of what was installed
     checkpoints/last.keras      after the last epoch, or where training was interrupted
-    checkpoints/best.keras      after the epoch of the smallest Fréchet distance
+    checkpoints/best.keras      after the epoch of the smallest Fréchet distance, or the last
     history.csv, losses.png     every log of every epoch
     samples/epoch-0001.png …    the same latent vectors each time
     logs/                       TensorBoard's
@@ -46,13 +50,15 @@ class Run:
 
     @contextlib.contextmanager
     def new(self, settings: Settings) -> Iterator[Settings]:
-        """Makes the folder, locks it and writes the settings, for the length of the block.
+        """Makes the folder and locks it, for the length of the block, in which `train` writes the settings.
+
+        Where it does not come to that, since the model cannot be built, nothing is left behind.
 
         Args:
             settings: open choices are made first; the block gets them so.
 
         Raises:
-            FileExistsError: the folder holds something.
+            FileExistsError: the folder holds something, other than a run that failed in its first epoch.
             BlockingIOError: another process is at work on it.
             OSError: it cannot be written.
         """
@@ -63,15 +69,22 @@ class Run:
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
             self._refuse_content()
-            settings.write(self.config)
-            yield settings
+            try:
+                yield settings
+            finally:
+                if not self.config.exists():
+                    with contextlib.suppress(OSError):  # the folder may hold something by now
+                        (self.folder / LOCK).unlink()
+                        self.folder.rmdir()
 
     def _refuse_content(self) -> None:
         if self.config.exists():
+            if not self.history.exists() and not self.checkpoints.exists():
+                return  # it failed in its first epoch: there is nothing to keep
             raise FileExistsError(
                 f"{self.folder} holds a run already: go on with it by --resume, or choose another --out."
             )
-        if self.folder.is_dir() and any(path.name != ".lock" for path in self.folder.iterdir()):
+        if self.folder.is_dir() and any(path.name != LOCK for path in self.folder.iterdir()):
             raise FileExistsError(f"{self.folder} is not empty: choose another --out.")
 
     @contextlib.contextmanager
@@ -107,30 +120,51 @@ class Run:
             )
         return Settings.read(self.config)
 
-    def load(self, which: str = "last") -> LatentVariableModel:
-        """The model of a checkpoint, with all that training goes on from.
+    def available(self, which: str = "last") -> str:
+        """The checkpoint itself, or "best" with a warning where the last was deleted.
 
         Args:
             which: "last" or "best".
 
         Raises:
+            FileNotFoundError: no run, or none of its checkpoints.
+            ValueError: another name.
+        """
+        if which not in _FILES:
+            raise ValueError(f"A checkpoint is 'last' or 'best'; received {which!r}.")
+        self.settings()
+        path = self.checkpoints / _FILES[which]
+        if path.is_file():
+            return which
+        if which == "last" and (self.checkpoints / BEST).is_file():
+            warnings.warn(f"{path} is not there: using {BEST} in its place.", stacklevel=3)
+            return "best"
+        raise FileNotFoundError(f"{path} is not there: the run has not come to its first checkpoint.")
+
+    def load(self, which: str = "last") -> LatentVariableModel:
+        """The model of a checkpoint, with all that training goes on from.
+
+        Args:
+            which: "last", in whose place the best is taken where it was deleted, or "best".
+
+        Raises:
             FileNotFoundError: there is none.
             ValueError: it is damaged.
         """
-        names = {"last": LAST, "best": BEST}
-        if which not in names:
-            raise ValueError(f"A checkpoint is 'last' or 'best'; received {which!r}.")
-        self.settings()
-        path = self.checkpoints / names[which]
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is not there: the run has not come to its first checkpoint.")
+        which = self.available(which)
+        path = self.checkpoints / _FILES[which]
         try:
+            if not zipfile.is_zipfile(path):
+                raise ValueError("it is empty or cut short")
             model = keras.saving.load_model(path)
         except (PermissionError, MemoryError):
             raise
         except Exception as error:  # a damaged archive fails in many ways
-            other = self.checkpoints / names["best" if which == "last" else "last"]
-            hint = "; without it, the other one is used" if other.is_file() else ""
+            hint = ""
+            if which == "last" and (self.checkpoints / BEST).is_file():
+                hint = f"; without it, {BEST} is used"
+            elif which == "best" and (self.checkpoints / LAST).is_file():
+                hint = f", or use {LAST}"
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise ValueError(
                 f"The checkpoint {path} is damaged, or of another version ({reason[:200]}): delete it{hint}."
@@ -141,7 +175,5 @@ class Run:
 
     def load_latest(self) -> LatentVariableModel | None:
         """The last checkpoint, or the best where the last was deleted; None where there is neither."""
-        for which, name in (("last", LAST), ("best", BEST)):
-            if (self.checkpoints / name).is_file():
-                return self.load(which)
-        return None
+        there = any((self.checkpoints / name).is_file() for name in _FILES.values())
+        return self.load() if there else None

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+LOCK = ".lock"
 _TAKEN = {errno.EACCES, errno.EAGAIN, errno.EDEADLK}
 
 
@@ -22,7 +23,7 @@ def locked(folder: Path) -> Iterator[None]:
         BlockingIOError: another process has it.
         OSError: the folder cannot be written to.
     """
-    path = folder / ".lock"
+    path = folder / LOCK
     # Not truncated on opening: the number in it is the owner's. Of fixed width, so that it overwrites whole.
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:

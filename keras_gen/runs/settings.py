@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_gen import __version__, atomic, precision
 from keras_gen.data import Description, describe, load
-from keras_gen.models.registry import MODELS, look_up
+from keras_gen.models.registry import MODELS, is_finite, look_up
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -76,10 +76,15 @@ class Settings:
         options = {**entry.options, **self.options}
         for option in self.options:
             look_up(f"option of {self.model}", option, entry.options)
-        for name in ("epochs", "batch_size", "steps_per_epoch"):
+        entry.check(self.options)
+        for name in ("epochs", "batch_size", "steps_per_epoch", "latent_dim"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{option_name(name)} must be 1 or more; received {value}.")
+        for name in ("learning_rate", "gradient_clip"):
+            value = getattr(self, name)
+            if value is not None and not (is_finite(value) and value > 0):
+                raise ValueError(f"{option_name(name)} must be a finite number above zero; received {value}.")
         if self.seed is not None and not 0 <= self.seed < 2**31:
             raise ValueError(f"--seed must be an integer from 0 to 2147483647; received {self.seed}.")
         if self.ema is not None and not 0 <= self.ema < 1:
@@ -96,6 +101,11 @@ class Settings:
             )
         if entry.model.labelled and options["num_classes"] is inspect.Parameter.empty:
             options["num_classes"] = described.num_classes
+        if entry.model.labelled and options["num_classes"] < described.num_classes:
+            raise ValueError(
+                f"num_classes must be {described.num_classes} or more, as {self.data} has so many classes; "
+                f"received {options['num_classes']}."
+            )
         preset = self.preset or entry.preset_for(described.image_shape)
         batches = max(described.num_examples // self.batch_size, 1)
         total = self.epochs * min(batches, self.steps_per_epoch or batches)

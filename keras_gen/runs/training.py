@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import keras
 
@@ -76,7 +77,7 @@ def train(
     Interrupted anywhere and resumed, it gives the weights and the history of a training without a break.
 
     Args:
-        run: the folder; within its `new` or `resumed`.
+        run: the folder, within its `new` or `resumed`; a new one gets the settings as training begins.
         settings: what these gave.
         resume: whether to go on from the latest checkpoint; where there is none yet, training begins anew.
         console: a `rich.console.Console` for the progress bar; None shows none.
@@ -112,7 +113,10 @@ def train(
             f"{int(model.step.numpy())} steps in {epoch} epochs, of {steps} steps each."
         )
 
+    _set_aside_damaged(run.history, epoch, say)
     stop, history, shown = _callbacks(run, settings, steps, console, more_callbacks, say)
+    if not resume:
+        settings.write(run.config)  # only now that all has been built: what was refused leaves no run
     everything = [*history, *shown, stop]
     fit = {"callbacks": everything, "verbose": 0}
     try:
@@ -130,6 +134,18 @@ def train(
         for callback in shown:
             callback.close()
     return model
+
+
+def _set_aside_damaged(history: Path, done: int, say: Callable[[str], None]) -> None:
+    """Renames a history that does not hold the epochs done: it is written before the checkpoint is."""
+    try:
+        rows = kc.read_history(history)
+    except ValueError:
+        rows = []
+    if done and history.is_file() and not (rows and rows[-1]["epoch"] >= done):
+        kept = history.with_name(f"{history.stem}-damaged-{done}{history.suffix}")
+        history.replace(kept)
+        say(f"{history} is damaged: it is kept as {kept.name}, and a new one begins at epoch {done + 1}.")
 
 
 def _callbacks(run: Run, settings: Settings, steps: int, console, more_callbacks, say):

@@ -38,18 +38,45 @@ def images(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def _trained_once(images, tmp_path_factory):
-    run = tmp_path_factory.mktemp("runs") / "run"
-    options = {"--data": images, "--epochs": 2, "--batch-size": 8, "--seed": 3, "--frechet-samples": 40}
-    options |= {"--precision": "float32", "--out": run}
+def labelled(images, tmp_path_factory):
+    """The same images with labels of three classes."""
+    arrays = dict(np.load(images.removeprefix("npz:")))
+    path = tmp_path_factory.mktemp("data") / "labelled.npz"
+    np.savez(path, **arrays, y_train=np.arange(40) % 3, y_test=np.arange(24) % 3)
+    return f"npz:{path}"
+
+
+def _train(run, model, data, **more):
+    options = {"--data": data, "--epochs": 2, "--batch-size": 8, "--seed": 3, "--frechet-samples": 40}
+    options |= {"--precision": "float32", "--out": run, **more}
     result = CliRunner().invoke(
-        app, ["train", "gan", *(str(part) for pair in options.items() for part in pair)]
+        app, ["train", model, *(str(part) for pair in options.items() for part in pair)]
     )
     assert result.exit_code == 0, result.output
     return run
+
+
+@pytest.fixture(scope="session")
+def _trained_once(images, tmp_path_factory):
+    return _train(tmp_path_factory.mktemp("runs") / "run", "gan", images)
 
 
 @pytest.fixture
 def trained(_trained_once, tmp_path):
     """A run folder of a tiny GAN after two epochs, to do with as the test likes."""
     return Path(shutil.copytree(_trained_once, tmp_path / "run"))
+
+
+_DENSE = {"--epochs": 1, "--frechet-samples": 0, "--preset": "vae-mlp", "--latent-dim": 3}
+
+
+@pytest.fixture(scope="session")
+def vae(images, tmp_path_factory):
+    """A run folder of a tiny VAE of three latent units after an epoch, to be left as it is."""
+    return _train(tmp_path_factory.mktemp("runs") / "vae", "vae", images, **_DENSE)
+
+
+@pytest.fixture(scope="session")
+def conditional(labelled, tmp_path_factory):
+    """The same of a conditional VAE of three classes."""
+    return _train(tmp_path_factory.mktemp("runs") / "conditional", "conditional-vae", labelled, **_DENSE)

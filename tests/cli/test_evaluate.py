@@ -1,5 +1,6 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 
@@ -40,6 +41,24 @@ def test_the_table_names_the_feature_space(cli, trained, projection):
     assert result.exit_code == 0, result.output
     assert "generator loss" in result.stdout
     assert "24 samples and 24 images, in the feature space projection-8x8x1-64" in result.stdout
+
+
+def test_the_checkpoint_that_was_measured_is_named(cli, trained, projection):
+    (trained / "checkpoints" / "last.keras").unlink()
+    assert cli("evaluate", trained).exit_code == 0
+    assert json.loads((trained / "evaluation.json").read_text())["checkpoint"] == "best"
+
+
+def test_a_download_is_said_beforehand(cli, trained, monkeypatch):
+    def fail(*arguments, **options):
+        raise OSError("no network")
+
+    monkeypatch.setattr(keras.applications, "InceptionV3", fail)
+    result = cli("evaluate", trained)
+    assert result.exit_code == 0, result.output
+    assert "88 MB are downloaded" in result.stdout
+    assert "could not be downloaded (no network). Going on with projection-8x8x1-64" in result.stderr
+    assert "weights=" not in result.output
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import sys
 import pytest
 
 import keras_gen
+from keras_gen.cli import errors
 from keras_gen.cli.console import parse_assignments
 from keras_gen.data import SPECS
 from keras_gen.models import list_models
@@ -20,6 +21,7 @@ def test_help_and_version_do_not_import_tensorflow():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "--resume" in done.stdout
+    assert "[default: 64]" in done.stdout
     assert keras_gen.__version__ in done.stdout
 
 
@@ -28,6 +30,13 @@ def test_list_shows_every_model_preset_and_data_spec(cli):
     assert result.exit_code == 0
     for name in (*list_models(), *PRESETS, *SPECS, "penalty_weight=10.0"):
         assert name in result.stdout
+
+
+def test_errors_name_options_as_the_command_line_does():
+    said = errors.explain(ValueError("Load the data with another image_size; gradient_clip_norm is 0."))
+    assert said == "Load the data with another --image-size; --gradient-clip is 0."
+    assert errors.explain(ValueError("crop is 'center'")) == "--crop is 'center'"
+    assert errors.explain(ValueError("image_shape=(8, 8, 1)")) == "image_shape=(8, 8, 1)"
 
 
 def test_an_unknown_command_is_wrong_usage(cli):

@@ -23,6 +23,21 @@ def test_the_seed_decides(cli, trained, tmp_path):
     assert first != other
 
 
+def test_what_is_replaced_is_said(cli, trained, tmp_path):
+    arguments = ("sample", trained, "-n", 4, "--out", tmp_path / "grid.png")
+    assert "(replaced)" not in cli(*arguments).stdout
+    assert "grid.png (replaced)" in cli(*arguments).stdout
+
+
+def test_without_the_last_checkpoint_the_best_is_drawn_from(cli, trained, tmp_path):
+    (trained / "checkpoints" / "last.keras").unlink()
+    result = cli("sample", trained, "-n", 4, "--seed", 1, "--out", tmp_path / "grid.png")
+    assert result.exit_code == 0, result.output
+    assert "using best.keras" in result.stderr
+    (trained / "checkpoints" / "best.keras").unlink()
+    assert "first checkpoint" in cli("sample", trained).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -42,3 +57,14 @@ def test_a_folder_without_a_run_is_named(cli, tmp_path):
     result = cli("sample", tmp_path / "nothing")
     assert result.exit_code == 1
     assert "not a run folder" in result.stderr
+
+
+def test_a_class_that_is_asked_for(cli, conditional, trained, tmp_path):
+    out = tmp_path / "grid.png"
+    assert cli("sample", conditional, "-n", 4, "--seed", 5, "--label", 2, "--out", out).exit_code == 0
+    model = runs.Run(conditional).load()
+    np.testing.assert_array_equal(
+        np.asarray(Image.open(out)), make_grid(model.sample(4, seed=5, labels=2))[..., 0]
+    )
+    assert "from 0 to 2" in cli("sample", conditional, "--label", 3).stderr
+    assert "knows no classes" in cli("sample", trained, "--label", 0).stderr

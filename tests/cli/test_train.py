@@ -122,7 +122,7 @@ def test_a_run_killed_before_its_first_checkpoint_begins_anew(cli, trained):
         (("gan", "--data", "digts"), "digits"),
         (("gan", "--data", "digits", "--set", "saturatin=1"), "saturating"),
         (("gan", "--data", "digits", "--set", "saturating"), "NAME=VALUE"),
-        (("gan", "--data", "digits", "--set", "discriminator_steps=many"), "wrong type"),
+        (("gan", "--data", "digits", "--set", "discriminator_steps=many"), "whole number"),
         (("gan", "--data", "digits", "--preset", "dcgn"), "dcgan"),
         (("gan", "--data", "digits", "--precision", "float16"), "bfloat16"),
         (("gan", "--data", "digits", "--epochs", 0), "--epochs"),
@@ -133,10 +133,41 @@ def test_wrong_requests_are_one_sentence(cli, tmp_path, arguments, said):
     assert said in sentence(cli("train", *arguments, "--out", tmp_path / "run"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("gan", "--set", "discriminator_steps=0"), "discriminator_steps must be 1 or more; received 0"),
+        (("wgan", "--preset", "mlp", "--set", "clip=-1"), "above zero"),
+        (("dcgan", "--preset", "dcgan-28", "--image-size", 32), "28x28"),
+        (("dcgan", "--image-size", 256), "28 to 128 pixels"),
+        (("gan", "--crop", "middle"), "--crop"),
+        (("gan", "--gradient-clip", -1), "--gradient-clip must be a finite number above zero; received -1"),
+        (("gan", "--learning-rate", "nan"), "--learning-rate must be a finite number above zero"),
+    ],
+)
+def test_a_refused_start_leaves_nothing(cli, images, tmp_path, arguments, said):
+    assert said in sentence(cli("train", *arguments, "--data", images, *_TINY, "--out", tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_that_failed_in_its_first_epoch_may_begin_anew(cli, images, tmp_path, monkeypatch):
+    def fail(*arguments, **options):
+        raise FloatingPointError("generator_loss is NaN at step 3")
+
+    arguments = ("train", "gan", "--data", images, *_TINY, "--epochs", 1, "--out", tmp_path / "run")
+    with monkeypatch.context() as patched:
+        patched.setattr(keras.Model, "fit", fail)
+        assert "NaN at step 3" in sentence(cli(*arguments))
+    assert cli(*arguments, "--learning-rate", 1e-4).exit_code == 0
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["learning_rate"] == 1e-4
+    assert "holds a run already" in sentence(cli(*arguments))
+
+
 def test_missing_arguments_are_named(cli, tmp_path):
     assert "--out" in cli("train", "gan", "--data", "digits").stderr
     assert "--data" in cli("train", "gan", "--out", tmp_path / "run").stderr
     assert cli("train", "--data", "digits", "--out", tmp_path / "run").exit_code == 2
+    assert "no model 'ganx'. Did you mean 'gan'?" in sentence(cli("train", "ganx"))
 
 
 def test_folders_that_hold_something_are_refused(cli, trained, images, tmp_path):
@@ -168,12 +199,27 @@ def test_a_damaged_checkpoint_is_named(cli, trained, content):
     last.write_bytes(last.read_bytes()[:-5000] if content is None else content)
     said = sentence(cli("train", "--resume", "--epochs", 3, "--out", trained))
     assert "last.keras is damaged" in said
+    assert "empty or cut short" in said
+    assert "delete it; without it, best.keras is used" in said
 
 
 def test_without_the_last_checkpoint_the_best_one_takes_its_place(cli, trained):
     (trained / "checkpoints" / "last.keras").unlink()
-    assert cli("train", "--resume", "--epochs", 3, "--out", trained).exit_code == 0
+    result = cli("train", "--resume", "--epochs", 3, "--out", trained)
+    assert result.exit_code == 0
+    assert "last.keras is not there: using best.keras" in result.stderr
     assert [row["epoch"] for row in read_history(trained / "history.csv")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("content", ["garbage", "epoch,step,loss\n1,5,0.3\n", "a,b\n1,2\n", "\0\0\xff"])
+def test_a_damaged_history_is_set_aside(cli, trained, content):
+    history = trained / "history.csv"
+    history.write_text(content, encoding="latin-1")
+    result = cli("train", "--resume", "--epochs", 3, "--out", trained)
+    assert result.exit_code == 0, result.output
+    assert "history.csv is damaged: it is kept as history-damaged-2.csv" in result.stdout
+    assert (trained / "history-damaged-2.csv").read_text(encoding="latin-1") == content
+    assert [row["epoch"] for row in read_history(history)] == [3]
 
 
 def test_a_full_disk_leaves_the_checkpoint_of_before(cli, trained, monkeypatch):

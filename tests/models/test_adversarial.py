@@ -204,13 +204,14 @@ FLAT = [keras.Input(SHAPE), L.Flatten()]
             r"does not take the generator's images of shape \(8, 8, 1\)",
         ),
         (lambda g, d: kg.GAN(g, keras.Sequential([*FLAT, L.Dense(2)]), 4), r"one score .*; .* gave \(2, 2\)"),
+        (lambda g, d: kg.GAN(d, g, 4), "it takes images: are generator and discriminator swapped"),
         (lambda g, d: kg.GAN(g, d, 4, discriminator_steps=0), "1 or more; received 0"),
         (
             lambda g, d: kg.AdversarialModel(g, d, 4, penalties=[kg.penalties.R1(), kg.penalties.R1(2.0)]),
             r"name of its own.*\['r1', 'r1'\]",
         ),
     ],
-    ids=["latent", "not images", "other images", "two scores", "no steps", "same names"],
+    ids=["latent", "not images", "other images", "two scores", "swapped", "no steps", "same names"],
 )
 def test_what_does_not_fit_is_said(make, said):
     with pytest.raises(ValueError, match=said) as caught:

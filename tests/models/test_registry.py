@@ -195,7 +195,8 @@ def test_options_of_each_entry():
         (("gan", (28, 28)), {}, r"received \(28, 28\)"),
         (("gan", (28, 0, 1)), {}, r"received \(28, 0, 1\)"),
         (("gan", (28.5, 28, 1)), {}, "received"),
-        (("gan", (8, 8, 1)), {"latent_dim": 0}, "latent_dim must be 1 or more; received 0"),
+        (("gan", (8, 8, 1)), {"latent_dim": 0}, "latent_dim must be a whole number, 1 or more; received 0"),
+        (("gan", (8, 8, 1)), {"latent_dim": 1.5}, "latent_dim must be a whole number"),
         (("dcgan", (20, 20, 1)), {}, "28 to 128 pixels"),
         (("wgan", (28, 28, 1)), {"preset": "dcgan-32"}, "makes 32x32"),
         (
@@ -207,9 +208,34 @@ def test_options_of_each_entry():
         (("vae", (20, 20, 1)), {}, "28 to 128 pixels"),
         (("conditional-vae", (28, 28, 1)), {}, "conditional-vae needs the option num_classes"),
         (("vae", (28, 28, 1)), {"likelihood": "poisson"}, "one of bernoulli, gaussian; received 'poisson'"),
+        (("vae", (28, 28, 1)), {"likelihood": 3}, "one of bernoulli, gaussian; received 3"),
         (("gan", (8, 8, 1)), {"precision": "float16"}, "auto, float32, bfloat16"),
     ],
 )
 def test_what_is_wrong_is_said(arguments, options, said):
     with pytest.raises(ValueError, match=said):
         kg.build(*arguments, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "values", "said"),
+    [
+        ("gan", "saturating", ("maybe", 1, None), "saturating must be true or false"),
+        ("wgan-gp", "one_sided", ("maybe",), "one_sided must be true or false; received maybe"),
+        ("wgan-gp", "discriminator_steps", (1.5, True, "many", None), "must be a whole number"),
+        ("wgan-gp", "penalty_weight", (np.nan, np.inf, "nan", None, True), "must be a finite number"),
+        ("wgan", "clip", (float("1e400"), "wide"), "clip must be a finite number"),
+        ("vae", "variance", (np.nan, "learned"), "variance must be a finite number"),
+        ("conditional-vae", "num_classes", (2.5, "ten"), "num_classes must be a whole number"),
+    ],
+)
+def test_values_are_of_the_kind_of_their_option(name, option, values, said):
+    for value in values:
+        with pytest.raises(ValueError, match=said):
+            kg.build(name, (28, 28, 1), **{**REQUIRED.get(name, {}), option: value})
+
+
+def test_numpy_numbers_are_numbers():
+    MODELS["wgan-gp"].check({"penalty_weight": np.float32(3), "discriminator_steps": np.int64(2)})
+    MODELS["wgan-gp"].check({"penalty_weight": 3, "one_sided": np.True_})
+    MODELS["vae"].check({"variance": None, "likelihood": "gaussian"})

@@ -52,6 +52,32 @@ def test_a_seed_that_cannot_be_is_refused_before_anything_is_written():
         Settings("gan", "digits", seed=-1).resolved()
 
 
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("learning_rate", (-1, 0, float("nan"), float("inf"))),
+        ("gradient_clip", (-1, float("nan"))),
+        ("latent_dim", (0, -3)),
+    ],
+)
+def test_numbers_out_of_range_are_refused_by_the_options_name(name, values):
+    option = "--" + name.replace("_", "-")
+    for value in values:
+        with pytest.raises(ValueError, match=f"{option} must be .* received {value}"):
+            Settings("gan", "digits", **{name: value}).resolved()
+
+
+def test_options_are_of_the_kind_of_their_defaults():
+    with pytest.raises(ValueError, match="saturating must be true or false; received maybe"):
+        Settings("gan", "digits", options={"saturating": "maybe"}).resolved()
+
+
+def test_all_classes_of_the_data_are_counted():
+    assert Settings("conditional-vae", "digits").resolved().options["num_classes"] == 10
+    with pytest.raises(ValueError, match=r"num_classes must be 10 or more.*received 3"):
+        Settings("conditional-vae", "digits", options={"num_classes": 3}).resolved()
+
+
 def test_a_slice_of_a_single_class_gives_no_labels(tmp_path):
     images = np.zeros((12, 8, 8, 1), np.uint8)
     np.savez(tmp_path / "ordered.npz", images=images, labels=np.repeat([0, 1], 6))
