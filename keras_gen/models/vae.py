@@ -179,6 +179,11 @@ class VAE(AutoencoderModel):
         active = global_variance(tf.stop_gradient(mean)) > _ACTIVE
         return tf.reduce_sum(tf.cast(active, tf.float32))
 
+    def player_losses(self, data, stream):
+        """The loss on a batch, of the one player."""
+        images = self.checked_images(data)
+        return {"model": self._bound(self.network, data, images, stream, training=True)[0]["loss"]}
+
     def train_step(self, data):
         """One step on a batch of images, or (images, labels); returns the running means."""
         images = self.even_shares(self.checked_images(data))

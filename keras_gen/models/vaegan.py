@@ -40,6 +40,7 @@ class VAEGAN(VAE):
     """
 
     roles = ("encoder", "decoder", "discriminator")
+    rivals = ("decoder", "discriminator")
     options = ("similarity_weight",)
     recommended_optimizer = functools.partial(optimizers.Adam, 2e-4, beta_1=0.5)
     evaluated_names = (
@@ -167,6 +168,12 @@ class VAEGAN(VAE):
         posterior = self._posterior(network, images, None, training)
         decoded = self._decoded(network, posterior, stream, training)
         return self._values(network, images, posterior, decoded, training), {}
+
+    def player_losses(self, data, stream):
+        """The three players' losses on a batch."""
+        images = self.checked_images(data)
+        values, _ = self._bound(self.network, data, images, stream, training=True)
+        return {player: values[f"{player}_loss"] for player in self.players}
 
     def train_step(self, data):
         """One step of the three players on a batch of images; returns the running means."""

@@ -197,6 +197,15 @@ class VQVAE(AutoencoderModel):
             "commitment": distance,
         }
 
+    def player_losses(self, data, stream):
+        """Both players' losses on a batch, each image's codes taken as chosen."""
+        images = self.checked_images(data)
+        vectors, codes = self._vectors(self.network, images, training=True)
+        parts = self._reconstruction(self.network, images, vectors, codes, training=True)
+        nll, distance = (tf.reduce_mean(part) for part in parts)
+        code_nll = tf.reduce_mean(self._code_nll(self.network, codes, training=True))
+        return {"model": nll + self.commitment * distance, "prior": code_nll}
+
     def train_step(self, data):
         """One step of both players on a batch of images; returns the running means."""
         images = self.even_shares(self.checked_images(data))

@@ -1,4 +1,4 @@
-"""The singularity correction in the VAE family: each player's own loss comes again, logs, saving, bfloat16."""
+"""The singularity correction in the VAE family: a player's own loss again, logs, saving, bfloat16."""
 
 import keras
 import numpy as np
@@ -90,7 +90,7 @@ def test_the_loss_that_comes_again_is_the_players_own(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_logs_and_resuming(name, tmp_path):
-    model, corrections = _compiled(name)
+    model, _ = _compiled(name)
     history = _fit(model)
     for player in model.players:
         assert history[f"{player}_products"] == [5]
