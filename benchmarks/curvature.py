@@ -2,7 +2,8 @@
 
 The peers are `torch.func` (forward over reverse, and reverse over reverse) and Lanczos as PyHessian goes
 about it: a double backward a step, vectors as Python lists, full reorthogonalization. Every measurement is a
-process of its own, ours and the peer's take turns, and ratios are taken round by round.
+process of its own, ours and the peer's take turns, and ratios are taken round by round. Last, the time of a
+training step with `SingularityCorrection`, in some settings, against a plain one.
 
     pip install -e ".[benchmark]"
     python benchmarks/curvature.py
@@ -89,6 +90,53 @@ def measure_ours(path: Path, batch: int, repeats: int, steps: int) -> dict:
     }
 
 
+def measure_training(path: Path, batch: int, repeats: int) -> dict:
+    """The time of a training step with a correction, of each setting, in plain steps."""
+    import keras
+    import tensorflow as tf
+
+    from keras_gen.curvature import SingularityCorrection
+
+    hessian, loss = problem(path, batch)
+    variables = hessian.variables
+    settings: dict[str, dict | None] = {
+        "plain": None,
+        "default": {},
+        "warm_start=False": {"warm_start": False},
+        "iterations=4": {"iterations": 4},
+        "iterations=2, warm_start=False": {"iterations": 2, "warm_start": False},
+        "every=4": {"every": 4},
+    }
+    seconds = {}
+    for name, options in settings.items():
+        optimizer = keras.optimizers.Adam(1e-4)
+        optimizer.build(variables)
+        correction = None if options is None else SingularityCorrection(**options)
+        if correction is not None:
+            correction.prepare(variables)
+
+        @tf.function(autograph=False)
+        def step(correction=correction, optimizer=optimizer):
+            with tf.GradientTape() as tape:
+                value = loss()
+            gradients = tape.gradient(value, [v.value for v in variables])
+            if correction is not None:
+                gradients, _, _ = correction.correct(gradients, variables, loss)
+                correction.keep()
+            optimizer.apply(gradients, variables)
+
+        def steps(step=step):
+            for _ in range(4):
+                step()
+
+        seconds[name] = median_seconds(steps, max(2, repeats // 3)) / 4
+    plain = seconds["plain"]
+    return {
+        "plain_step_s": round(plain, 4),
+        "step_in_plain_steps": {name: round(value / plain, 1) for name, value in seconds.items()},
+    }
+
+
 def measure_memory(path: Path, batch: int, what: str) -> dict:
     """The growth of this process's peak resident memory over ten calls of one kind."""
     import tensorflow as tf
@@ -120,11 +168,14 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10, help="timed calls in a round (default 10)")
     parser.add_argument("--steps", type=int, default=100, help="Lanczos steps (default 100)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (default 3)")
-    parser.add_argument("--single", choices=("time", "gradient", "matvec"), help="measure ours once and stop")
+    parser.add_argument("--single", choices=("time", "training", "gradient", "matvec"), help="measure ours once and stop")
     parser.add_argument("--file", type=Path, help="where the peer finds the numbers")
     options = parser.parse_args()
     if options.single == "time":
         print(json.dumps(measure_ours(options.file, options.batch, options.repeats, options.steps)))
+        return
+    if options.single == "training":
+        print(json.dumps(measure_training(options.file, options.batch, options.repeats)))
         return
     if options.single:
         print(json.dumps(measure_memory(options.file, options.batch, options.single)))
@@ -146,6 +197,7 @@ def main() -> None:
             theirs.append(run([str(PEER), file, str(options.repeats), str(options.steps)]))
             for line in (ours[-1], theirs[-1]):
                 print(json.dumps({"round": number + 1, **line}), flush=True)
+        training = run([*own, "training"])
         memory = {what: run([*own, what])["peak_mb"] for what in ("gradient", "matvec")}
 
     def ratio(a, b):
@@ -162,6 +214,7 @@ def main() -> None:
         "matmat_of_8_in_matvecs_of_8": ratio(column(ours, "matmat_8_s"), column(ours, "matvecs_8_s")),
         "memory_in_gradients": round(memory["matvec"] / memory["gradient"], 2),
         "memory_mb": {name: round(value, 1) for name, value in memory.items()},
+        **training,
         "losses": [ours[0]["loss"], theirs[0]["loss"]],
     }
     print(json.dumps(summary), flush=True)

@@ -1,6 +1,7 @@
 """Callbacks for `fit`: what a run leaves behind, and how it is stopped. Each is useful on its own."""
 
 from keras_gen.callbacks.checkpoint import Checkpoint
+from keras_gen.callbacks.curvature import Curvature
 from keras_gen.callbacks.frechet import FrechetDistance
 from keras_gen.callbacks.history import History, LossPlot, read_history
 from keras_gen.callbacks.images import SampleGrid
@@ -11,6 +12,7 @@ from keras_gen.callbacks.tensorboard import TensorBoard
 
 __all__ = [
     "Checkpoint",
+    "Curvature",
     "FrechetDistance",
     "History",
     "KeepMeans",

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from keras_gen.cli import (
+    curvature,
     demo,
     embed,
     errors,
@@ -78,6 +79,7 @@ app.command("reconstruct")(reconstruct.reconstruct)
 app.command("interpolate")(interpolate.interpolate)
 app.command("traverse")(traverse.traverse)
 app.command("embed")(embed.embed)
+app.command("curvature")(curvature.curvature)
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ equation. Saddle-free, the filter is |λ| / (λ² + μ²), which leaves negative
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -99,7 +100,9 @@ def corrected_step(
         filtered = (np.abs(values) if saddle_free else values) / (values**2 + damping**2)
         step = tf.constant(vectors @ (filtered * (vectors.T @ np.asarray(flat, float))), flat.dtype)
     else:
-        operator = operator or _Matrix(_matrix(hessian), flat.dtype)
+        if operator is None:
+            matrix = tf.constant(_matrix(hessian), flat.dtype)
+            operator = _Product(functools.partial(tf.linalg.matvec, matrix), matrix.shape, flat.dtype)
         count = operator.shape[0] if iterations is None else iterations
         step = lanczos_step(operator, flat, damping, count, saddle_free).step
     if hasattr(operator, "like"):
@@ -145,6 +148,7 @@ def lanczos_step(
     right, dtype = gradient, gradient.dtype
     if start is not None:
         product = krylov.linear_product(operator, gradient)
+        operator = _Product(product, operator.shape, dtype)  # the same linearization for all products
         image = product(start)
         right = gradient - product(image) - tf.cast(damping**2, dtype) * start
     run = krylov.lanczos(operator, right, iterations)
@@ -180,15 +184,11 @@ def lanczos_step(
     return Step(step, before, products, residual, seen[0], seen[-1])
 
 
-class _Matrix:
-    """A matrix as an operator."""
+class _Product:
+    """A product as an operator."""
 
-    def __init__(self, matrix: np.ndarray, dtype: tf.DType):
-        self.matrix, self.shape, self.dtype = tf.constant(matrix, dtype), matrix.shape, dtype
-
-    def matvec(self, vector: tf.Tensor) -> tf.Tensor:
-        """The product."""
-        return tf.linalg.matvec(self.matrix, vector)
+    def __init__(self, matvec: krylov.Product, shape: tuple[int, int], dtype: tf.DType):
+        self.matvec, self.shape, self.dtype = matvec, shape, dtype
 
 
 def _matrix(hessian: Any) -> np.ndarray:

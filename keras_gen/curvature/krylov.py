@@ -1,4 +1,4 @@
-"""Krylov methods on any linear operator: Lanczos, conjugate gradients, MINRES.
+"""Krylov methods on any linear operator: Lanczos, Arnoldi, conjugate gradients, MINRES.
 
 An operator is an object with `shape` (n, n) and `matvec`, from a vector (n,) to a vector (n,), in TensorFlow
 or NumPy operations. Where it also has `linearize`, a function that gives such a product with all work that
@@ -49,6 +49,17 @@ class Lanczos(NamedTuple):
     basis: tf.Tensor  #: (m + 1, n)
     diagonal: tf.Tensor  #: float64 (m,)
     off_diagonal: tf.Tensor  #: float64 (m,)
+    products: tf.Tensor  #: int32, how many were spent
+
+
+class Arnoldi(NamedTuple):
+    """An orthonormal basis of a Krylov space, and the operator in it: A Q = [Q q] H.
+
+    Q (n, m) are the first m rows of `basis` as columns, q is its last row. Behind a breakdown both are zero.
+    """
+
+    basis: tf.Tensor  #: (m + 1, n)
+    hessenberg: tf.Tensor  #: float64 (m + 1, m), H
     products: tf.Tensor  #: int32, how many were spent
 
 
@@ -128,6 +139,52 @@ def _lanczos(operator, start, iterations, restart, seed) -> Lanczos:
     state = (tf.constant(0), norm > 0, basis, zeros, zeros, tf.zeros((), tf.float64))
     products, _, basis, diagonal, off_diagonal, _ = _loop(body, state, iterations)
     return Lanczos(basis, diagonal, off_diagonal, products)
+
+
+def arnoldi(operator: LinearOperator, start: Any, iterations: int) -> Arnoldi:
+    """Arnoldi's reduction of an operator that need not be symmetric, orthogonalized twice.
+
+    Args:
+        operator: of shape (n, n).
+        start: the first direction (n,); of zeros, the result is all zeros.
+        iterations: the most products to spend, m; above n, n are.
+
+    Returns:
+        An `Arnoldi`.
+
+    Raises:
+        ValueError: iterations below one, or a start that does not fit.
+
+    Reference: Arnoldi, The Principle of Minimized Iterations in the Solution of the Matrix Eigenvalue
+    Problem, 1951.
+    """
+    start = _vector(operator, start)
+    return _traced(_arnoldi, operator, (start,), iterations=min(_counted(iterations), operator.shape[0]))
+
+
+def _arnoldi(operator, start, iterations) -> Arnoldi:
+    product = linear_product(operator, start)
+    norm = _norm(start)
+    basis = tf.pad(_normalized(start, norm)[None], [[0, iterations], [0, 0]])
+    columns = tf.zeros((iterations, iterations + 1), tf.float64)
+
+    def body(j, _, basis, columns):
+        image = product(basis[j])
+        remainder = _orthogonalized(_orthogonalized(image, basis), basis)
+        beta = _norm(remainder)
+        new = beta > _BREAKDOWN * rounding(start) * _norm(image)
+        beta = tf.where(new, beta, tf.zeros_like(beta))
+        inner = tf.cast(tf.linalg.matvec(basis, image - remainder), tf.float64)
+        column = inner + beta * tf.one_hot(j + 1, iterations + 1, dtype=tf.float64)
+        return (
+            j + 1,
+            new,
+            tf.tensor_scatter_nd_update(basis, [[j + 1]], _normalized(remainder, beta)[None]),
+            tf.tensor_scatter_nd_update(columns, [[j]], column[None]),
+        )
+
+    products, _, basis, columns = _loop(body, (tf.constant(0), norm > 0, basis, columns), iterations)
+    return Arnoldi(basis, tf.transpose(columns), products)
 
 
 def conjugate_gradients(

@@ -29,18 +29,22 @@ class SingularityCorrection(keras.layers.Layer):
     H is the Hessian of the player's loss on the step's own batch, with its random numbers, by its weights, in
     float32. See `curvature.correction` for the mathematics; it is handed to `compile`, one for each player.
 
-    What an update costs beside its own gradient, in passes over the network. A *linearization* is one more
-    loss and gradient; a *product* is one pass back through those. Alone, the two take 2 to 2.3 gradients.
+    What an update costs beside its own gradient. A *linearization*, one a correction, is one gradient more;
+    a *product* is a pass back through that, at most twice a gradient's convolutions and matrix products. The
+    last column adds them up, in gradients; in time a product is less than two, `benchmarks/curvature.py`
+    measures it.
 
-    | iterations | every | warm_start | saddle_free | linearizations an update | products an update |
+    | iterations | every | warm_start | saddle_free | products an update | gradients an update |
     |---|---|---|---|---|---|
-    | 8 | 1 | True | False | 1 | 10 |
-    | 8 | 1 | False | False | 1 | 8 |
-    | 8 | 1 | either | True | 1 | 8 |
-    | 4 | 1 | True | False | 1 | 6 |
-    | 8 | 4 | True | False | 1/4 | 2.5 |
-    | m | k | True | False | 1/k | (m + 2)/k |
-    | m | k | False | False | 1/k | m/k |
+    | 8 | 1 | True | False | 10 | 21 |
+    | 8 | 1 | False | False | 8 | 17 |
+    | 8 | 1 | True | True | 8 | 17 |
+    | 4 | 1 | True | False | 6 | 13 |
+    | 2 | 1 | False | False | 2 | 5 |
+    | 8 | 4 | True | False | 2.5 | 5.25 |
+    | 4 | 10 | False | False | 0.4 | 0.9 |
+    | m | k | True | False | (m + 2) / k | (2 m + 5) / k |
+    | m | k | False | either | m / k | (2 m + 1) / k |
 
     Args:
         damping: μ, above zero: curvature smaller than this is not divided by. The step is at most 1 / 2μ

@@ -42,6 +42,7 @@ class AdversarialModel(LatentVariableModel):
     """
 
     roles = ("generator", "discriminator")
+    rivals = roles
     recommended_optimizer: Callable[[], keras.optimizers.Optimizer] = functools.partial(
         optimizers.Adam, 2e-4, beta_1=0.5
     )
@@ -199,6 +200,16 @@ class AdversarialModel(LatentVariableModel):
             real_scores, fake_scores = self._scores(real, fake, training)
             return self.loss_function.generator(fake_scores, real_scores)
         return self.loss_function.generator(tf.cast(self.discriminator(fake, training=training), tf.float32))
+
+    def player_losses(self, data, stream):
+        """Both players' losses on a batch, penalties included, by one set of fakes."""
+        real = self.checked_images(data)
+        fake = self._fakes(tf.shape(real)[0], stream, training=True)
+        values = self._discriminator_losses(real, fake, stream, training=True)
+        return {
+            "generator": self._generator_loss(real, fake, training=True),
+            "discriminator": values["discriminator_loss"],
+        }
 
     def train_step(self, data):
         """One step on a batch of images, or (images, labels); returns the running means."""

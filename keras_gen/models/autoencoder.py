@@ -15,7 +15,8 @@ from keras_gen.random import RandomStream
 
 _BATCH = 256
 _TOLERANCE = 1e-3
-_RENAMED = {"model_optimizer": "optimizer"}  # the player `model` is the whole of most
+# The player `model` is the whole of most.
+_RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
 class Elbo(NamedTuple):

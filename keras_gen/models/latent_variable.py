@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras_gen import optimizers
 from keras_gen.distribute import at_least_one, replica_count
 from keras_gen.models.base import GenerativeModel
+from keras_gen.random import RandomStream
 
 
 class LatentVariableModel(GenerativeModel):
@@ -32,6 +33,8 @@ class LatentVariableModel(GenerativeModel):
     recommended_optimizer: Callable[[], keras.optimizers.Optimizer] = functools.partial(optimizers.Adam, 1e-3)
     #: Those of `log_names` that `evaluate` gives.
     evaluated_names: tuple[str, ...] = ()
+    #: Two players whose losses pull against each other; None where there is no game.
+    rivals: tuple[str, str] | None = None
 
     latent_dim: int
     image_shape: tuple[int, int, int]
@@ -55,6 +58,15 @@ class LatentVariableModel(GenerativeModel):
         return {}
 
     # The step.
+
+    def player_losses(self, data, stream: RandomStream) -> dict[str, tf.Tensor]:
+        """Each player's loss on a batch as in training, by its name, none of them updated; see `curvature`.
+
+        Args:
+            data: images, or (images, labels).
+            stream: the random numbers.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define player_losses(data, stream)")
 
     def checked_images(self, data) -> tf.Tensor:
         """`images_of` a batch, checked to be of the networks' shape."""

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import likelihoods
+from keras_gen.curvature import SingularityCorrection
 from keras_gen.distribute import global_variance
 from keras_gen.losses import gaussian_kl
 from keras_gen.models.autoencoder import AutoencoderModel, Elbo
@@ -115,18 +116,30 @@ class VAE(AutoencoderModel):
     def players(self):
         return {"model": self.network}
 
-    def compile(self, optimizer: keras.optimizers.Optimizer | str | None = None, **options: Any) -> None:
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str | None = None,
+        *,
+        correction: SingularityCorrection | None = None,
+        **options: Any,
+    ) -> None:
         """Sets the optimizer, the recommended one where left out.
 
         Args:
             optimizer: a Keras optimizer.
+            correction: a `curvature.SingularityCorrection`, which corrects the gradient by the loss's
+                curvature; None leaves it.
             **options: `gradient_clip_norm`, `ema_decay`, `run_eagerly`, `steps_per_execution`,
                 `jit_compile`, as in `GenerativeModel.compile`.
 
         Raises:
             ValueError: an option out of range.
         """
-        super().compile(optimizers={"model": optimizer or type(self).recommended_optimizer()}, **options)
+        super().compile(
+            optimizers={"model": optimizer or type(self).recommended_optimizer()},
+            corrections={"model": correction},
+            **options,
+        )
 
     # The step.
 
@@ -166,13 +179,23 @@ class VAE(AutoencoderModel):
         active = global_variance(tf.stop_gradient(mean)) > _ACTIVE
         return tf.reduce_sum(tf.cast(active, tf.float32))
 
+    def player_losses(self, data, stream):
+        """The loss on a batch, of the one player."""
+        images = self.checked_images(data)
+        return {"model": self._bound(self.network, data, images, stream, training=True)[0]["loss"]}
+
     def train_step(self, data):
         """One step on a batch of images, or (images, labels); returns the running means."""
         images = self.even_shares(self.checked_images(data))
         with self.random_stream() as stream:
+
+            def bound():
+                return self._bound(self.network, data, images, stream, training=True)
+
+            again = self.repeatable(stream, lambda: bound()[0]["loss"])
             with tf.GradientTape() as tape:
-                values, more = self._bound(self.network, data, images, stream, training=True)
-            self.update("model", values["loss"], tape, values)
+                values, more = bound()
+            self.update("model", values["loss"], tape, values, again)
         self.log(**values, **more)
         self.finish_step()
         return self.results()

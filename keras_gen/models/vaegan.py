@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_gen import losses, optimizers
+from keras_gen.curvature import SingularityCorrection
 from keras_gen.models.latent_variable import first_line
 from keras_gen.models.vae import VAE
 
@@ -39,6 +40,7 @@ class VAEGAN(VAE):
     """
 
     roles = ("encoder", "decoder", "discriminator")
+    rivals = ("decoder", "discriminator")
     options = ("similarity_weight",)
     recommended_optimizer = functools.partial(optimizers.Adam, 2e-4, beta_1=0.5)
     evaluated_names = (
@@ -94,12 +96,19 @@ class VAEGAN(VAE):
         encoder_optimizer: keras.optimizers.Optimizer | str | None = None,
         decoder_optimizer: keras.optimizers.Optimizer | str | None = None,
         discriminator_optimizer: keras.optimizers.Optimizer | str | None = None,
+        *,
+        encoder_correction: SingularityCorrection | None = None,
+        decoder_correction: SingularityCorrection | None = None,
+        discriminator_correction: SingularityCorrection | None = None,
         **options: Any,
     ) -> None:
         """Sets the three optimizers, the recommended ones where left out.
 
         Args:
             encoder_optimizer, decoder_optimizer, discriminator_optimizer: Keras optimizers.
+            encoder_correction, decoder_correction, discriminator_correction:
+                `curvature.SingularityCorrection`s, which correct a player's gradient by its curvature; None
+                leaves it.
             **options: as in `GenerativeModel.compile`.
 
         Raises:
@@ -112,18 +121,28 @@ class VAEGAN(VAE):
         ):
             raise ValueError("Two players got the same optimizer object; each needs one of its own.")
         # Not the compile of VAE, which is for its one player.
-        super(VAE, self).compile(optimizers=dict(zip(self.players, chosen, strict=True)), **options)
+        corrections = (encoder_correction, decoder_correction, discriminator_correction)
+        super(VAE, self).compile(
+            optimizers=dict(zip(self.players, chosen, strict=True)),
+            corrections=dict(zip(self.players, corrections, strict=True)),
+            **options,
+        )
 
     def _judged(self, images, training) -> tuple[tf.Tensor, tf.Tensor]:
         scores, features = self.discriminator(images, training=training)
         return tf.cast(scores, tf.float32), tf.cast(features, tf.float32)
 
-    def _bound(self, network, data, images, stream, training):
-        mean, log_variance = self._posterior(network, images, None, training)
-        count = tf.shape(images)[0]
+    def _decoded(self, network, posterior, stream, training) -> tuple[tf.Tensor, tf.Tensor]:
+        """Outputs of latent vectors drawn from the posterior, and of as many from the prior."""
+        mean, log_variance = posterior
+        count = tf.shape(mean)[0]
         latents = mean + tf.exp(0.5 * log_variance) * stream.normal(count, (self.latent_dim,))
         outputs = self._outputs(network, latents, None, training)
-        drawn = self._outputs(network, stream.normal(count, (self.latent_dim,)), None, training)
+        return outputs, self._outputs(network, stream.normal(count, (self.latent_dim,)), None, training)
+
+    def _values(self, network, images, posterior, decoded, training) -> dict[str, tf.Tensor]:
+        (mean, log_variance), (outputs, drawn) = posterior, decoded
+        count = tf.shape(images)[0]
         real_scores, real_features = self._judged(images, training)
         scores, features = self._judged(network.likelihood.images(outputs), training)
         drawn_scores, _ = self._judged(network.likelihood.images(drawn), training)
@@ -143,16 +162,47 @@ class VAEGAN(VAE):
             "reconstruction": nll,
             "kl": kl,
             "active_units": self.count_active(mean),
-        }, {}
+        }
+
+    def _bound(self, network, data, images, stream, training):
+        posterior = self._posterior(network, images, None, training)
+        decoded = self._decoded(network, posterior, stream, training)
+        return self._values(network, images, posterior, decoded, training), {}
+
+    def player_losses(self, data, stream):
+        """The three players' losses on a batch."""
+        images = self.checked_images(data)
+        values, _ = self._bound(self.network, data, images, stream, training=True)
+        return {player: values[f"{player}_loss"] for player in self.players}
 
     def train_step(self, data):
         """One step of the three players on a batch of images; returns the running means."""
         images = self.even_shares(self.checked_images(data))
         with self.random_stream() as stream:
+            # A player's loss again takes from this pass what the players updated before it made.
+            again = {}
+
+            def whole():
+                return self._bound(self.network, data, images, stream, training=True)[0]["encoder_loss"]
+
+            def from_posterior():
+                decoded = self._decoded(self.network, posterior, stream, training=True)
+                values = self._values(self.network, images, posterior, decoded, training=True)
+                return values["decoder_loss"]
+
+            def from_decoded():
+                values = self._values(self.network, images, posterior, decoded, training=True)
+                return values["discriminator_loss"]
+
+            again["encoder"] = self.repeatable(stream, whole)
             with tf.GradientTape(persistent=True) as tape:
-                values, _ = self._bound(self.network, data, images, stream, training=True)
+                posterior = self._posterior(self.network, images, None, training=True)
+                again["decoder"] = self.repeatable(stream, from_posterior)
+                decoded = self._decoded(self.network, posterior, stream, training=True)
+                again["discriminator"] = self.repeatable(stream, from_decoded)
+                values = self._values(self.network, images, posterior, decoded, training=True)
             for player in self.players:
-                self.update(player, values[f"{player}_loss"], tape, values)
+                self.update(player, values[f"{player}_loss"], tape, values, again[player])
             del tape
         self.log(**values)
         self.finish_step()

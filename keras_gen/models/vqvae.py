@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import likelihoods
+from keras_gen.curvature import SingularityCorrection
 from keras_gen.layers import VectorQuantizer, straight_through
 from keras_gen.models.autoencoder import AutoencoderModel, Elbo
 from keras_gen.models.latent_variable import first_line
@@ -133,6 +134,9 @@ class VQVAE(AutoencoderModel):
         self,
         optimizer: keras.optimizers.Optimizer | str | None = None,
         prior_optimizer: keras.optimizers.Optimizer | str | None = None,
+        *,
+        correction: SingularityCorrection | None = None,
+        prior_correction: SingularityCorrection | None = None,
         **options,
     ) -> None:
         """Sets both optimizers, the recommended ones where left out.
@@ -140,6 +144,9 @@ class VQVAE(AutoencoderModel):
         Args:
             optimizer: a Keras optimizer, for encoder and decoder.
             prior_optimizer: another one.
+            correction: a `curvature.SingularityCorrection` of encoder and decoder, by the curvature of their
+                loss while each code stays chosen, as the straight-through gradient has it; None leaves it.
+            prior_correction: another one, of the prior.
             **options: as in `GenerativeModel.compile`.
 
         Raises:
@@ -149,7 +156,11 @@ class VQVAE(AutoencoderModel):
         prior_optimizer = prior_optimizer or type(self).recommended_optimizer()
         if optimizer is prior_optimizer and not isinstance(optimizer, str):
             raise ValueError("Both players got the same optimizer object; each needs one of its own.")
-        super().compile(optimizers={"model": optimizer, "prior": prior_optimizer}, **options)
+        super().compile(
+            optimizers={"model": optimizer, "prior": prior_optimizer},
+            corrections={"model": correction, "prior": prior_correction},
+            **options,
+        )
 
     # The step.
 
@@ -186,20 +197,39 @@ class VQVAE(AutoencoderModel):
             "commitment": distance,
         }
 
+    def player_losses(self, data, stream):
+        """Both players' losses on a batch, each image's codes taken as chosen."""
+        images = self.checked_images(data)
+        vectors, codes = self._vectors(self.network, images, training=True)
+        parts = self._reconstruction(self.network, images, vectors, codes, training=True)
+        nll, distance = (tf.reduce_mean(part) for part in parts)
+        code_nll = tf.reduce_mean(self._code_nll(self.network, codes, training=True))
+        return {"model": nll + self.commitment * distance, "prior": code_nll}
+
     def train_step(self, data):
         """One step of both players on a batch of images; returns the running means."""
         images = self.even_shares(self.checked_images(data))
         with self.random_stream() as stream:
-            with tf.GradientTape() as tape:
+
+            def reconstruction(chosen=None):
                 vectors, codes = self._vectors(self.network, images, training=True)
+                codes = codes if chosen is None else chosen
                 parts = self._reconstruction(self.network, images, vectors, codes, training=True)
                 nll, distance = (tf.reduce_mean(part) for part in parts)
-                loss = nll + self.commitment * distance
+                return nll + self.commitment * distance, nll, distance, vectors, codes
+
+            def code_loss():
+                return tf.reduce_mean(self._code_nll(self.network, codes, training=True))
+
+            again = self.repeatable(stream, lambda: reconstruction(codes)[0])
+            with tf.GradientTape() as tape:
+                loss, nll, distance, vectors, codes = reconstruction()
+            prior_again = self.repeatable(stream, code_loss)
             with tf.GradientTape() as prior_tape:
-                code_nll = tf.reduce_mean(self._code_nll(self.network, codes, training=True))
+                code_nll = code_loss()
             values = self._values(nll, distance, code_nll, self.commitment)
-            self.update("model", loss, tape, values)
-            self.update("prior", code_nll, prior_tape)
+            self.update("model", loss, tape, values, again)
+            self.update("prior", code_nll, prior_tape, again=prior_again)
             perplexity = self.network.quantizer.update(vectors, codes, stream)
         self.log(**values, perplexity=perplexity)
         self.finish_step()

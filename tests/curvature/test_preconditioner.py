@@ -1,6 +1,7 @@
 """The correction in training: the step it makes, its cost, what it keeps, saving, replicas."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,19 +48,51 @@ def test_the_step_is_the_dense_corrected_step():
     )
 
 
-@pytest.mark.parametrize(
-    ("settings", "products"),
-    [
-        ({}, 10),
-        ({"warm_start": False}, 8),
-        ({"saddle_free": True}, 8),
-        ({"iterations": 4}, 6),
-        ({"every": 2, "warm_start": False}, 4),
-    ],
-)
-def test_costs_are_those_of_the_table(settings, products):
-    _, history = fitted(generator_correction=SingularityCorrection(**settings))
-    assert history["generator_products"] == [products]
+TABLE = re.findall(r"\| (\d+) \| (\d+) \| (\w+) \| (\w+) \| (\S+) \| (\S+) \|", SingularityCorrection.__doc__)
+
+
+def _convolutions(function, *arguments) -> tuple[int, int]:
+    """In a graph outside of its loop, and in one turn of that loop."""
+
+    def count(nodes):
+        return sum(node.op.startswith("Conv2D") for node in nodes)
+
+    graph = function.get_concrete_function(*arguments).graph.as_graph_def()
+    counts = {f.signature.name: count(f.node_def) for f in graph.library.function}
+    loop = sum(value for name, value in counts.items() if "while_body" in name)
+    return count(graph.node) + sum(counts.values()) - loop, loop
+
+
+@pytest.mark.parametrize("row", TABLE)
+def test_costs_are_those_of_the_table(row):
+    """Convolutions of a correction, against those of a gradient."""
+    assert len(TABLE) == 7
+    iterations, every = int(row[0]), int(row[1])
+    settings = {"warm_start": row[2] == "True", "saddle_free": row[3] == "True"}
+    layers = [kg.layers.Conv2D(2, 3, padding="same", activation="tanh") for _ in range(8)]
+    network = keras.Sequential([keras.Input((6, 6, 2)), *layers])
+    variables, images = network.trainable_variables, np.ones((2, 6, 6, 2), "float32")
+
+    def loss():
+        return tf.reduce_mean(network(images) ** 2)
+
+    def gradient():
+        with tf.GradientTape() as tape:
+            value = loss()
+        return tape.gradient(value, variables)
+
+    alone, none = _convolutions(tf.function(gradient))
+    assert none == 0
+    correction = SingularityCorrection(iterations=iterations, every=every, **settings)
+    correction.prepare(variables)
+    step = tf.function(lambda gradients: correction.correct(gradients, variables, loss)[:2])
+    gradients = gradient()
+    _, logs = step(gradients)
+    assert float(logs["products"]) / every == pytest.approx(float(row[4]))
+    outside, turn = _convolutions(step, gradients)
+    assert turn > alone
+    counted = (outside + iterations * turn) / alone / every
+    assert 0.94 * float(row[5]) < counted <= float(row[5])
 
 
 def test_logs_and_trust_radius():
