@@ -168,7 +168,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=10, help="timed calls in a round (default 10)")
     parser.add_argument("--steps", type=int, default=100, help="Lanczos steps (default 100)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each (default 3)")
-    parser.add_argument("--single", choices=("time", "training", "gradient", "matvec"), help="measure ours once and stop")
+    parser.add_argument(
+        "--single", choices=("time", "training", "gradient", "matvec"), help="measure ours once and stop"
+    )
     parser.add_argument("--file", type=Path, help="where the peer finds the numbers")
     options = parser.parse_args()
     if options.single == "time":
