@@ -16,7 +16,7 @@ from keras_gen.models.vae import VAE
 
 @keras.saving.register_keras_serializable(package="keras_gen")
 class VAEGAN(VAE):
-    """A VAE and a GAN that share the decoder; Adam 2e-4, β₁ 0.5.
+    """A VAE and a GAN that share the decoder; Adam 1e-3, the discriminator's 2e-4, β₁ 0.5.
 
     Three players, all updated from one pass: the encoder by KL + similarity, the decoder by
     `similarity_weight` similarity + the non-saturating loss of reconstructions and samples, the discriminator
@@ -42,7 +42,7 @@ class VAEGAN(VAE):
     roles = ("encoder", "decoder", "discriminator")
     rivals = ("decoder", "discriminator")
     options = ("similarity_weight",)
-    recommended_optimizer = functools.partial(optimizers.Adam, 2e-4, beta_1=0.5)
+    recommended_optimizer = functools.partial(optimizers.Adam, 1e-3, beta_1=0.5)
     evaluated_names = (
         "encoder_loss",
         "decoder_loss",
@@ -114,7 +114,9 @@ class VAEGAN(VAE):
         Raises:
             ValueError: one optimizer object for two players, or an option out of range.
         """
-        given = (encoder_optimizer, decoder_optimizer, discriminator_optimizer)
+        # At the others' rate the discriminator tells the decoder's blurs apart before they become images.
+        judge = discriminator_optimizer or optimizers.Adam(2e-4, beta_1=0.5)
+        given = (encoder_optimizer, decoder_optimizer, judge)
         chosen = [optimizer or type(self).recommended_optimizer() for optimizer in given]
         if len({id(optimizer) for optimizer in chosen if not isinstance(optimizer, str)}) < sum(
             not isinstance(optimizer, str) for optimizer in chosen
@@ -143,9 +145,12 @@ class VAEGAN(VAE):
     def _values(self, network, images, posterior, decoded, training) -> dict[str, tf.Tensor]:
         (mean, log_variance), (outputs, drawn) = posterior, decoded
         count = tf.shape(images)[0]
-        real_scores, real_features = self._judged(images, training)
-        scores, features = self._judged(network.likelihood.images(outputs), training)
-        drawn_scores, _ = self._judged(network.likelihood.images(drawn), training)
+        # In one pass, so that batch normalization measures all three by the same statistics.
+        made = [network.likelihood.images(each) for each in (outputs, drawn)]
+        judged = self._judged(tf.concat([images, *made], 0), training)
+        (real_scores, scores, drawn_scores), (real_features, features, _) = (
+            tf.split(part, 3) for part in judged
+        )
 
         squares = tf.math.squared_difference(real_features, features)
         similarity = 0.5 * tf.reduce_sum(squares) / tf.cast(tf.maximum(count, 1), tf.float32)

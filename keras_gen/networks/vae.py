@@ -156,7 +156,7 @@ def feature_discriminator(
 
     Returns:
         A model from (batch, size, size, channels) to a score (batch, 1) and features (batch, …), the last
-        convolution's outputs, both float32.
+        convolution's outputs normalized over each image, both float32.
 
     Raises:
         ValueError: a shape that is not square or out of range.
@@ -165,5 +165,6 @@ def feature_discriminator(
     image = x = layers.Input(tuple(image_shape))
     for filters in _widths(sizes, width):
         x = layers.LeakyReLU(0.2)(layers.Conv2D(filters, 5, strides=2, padding="same")(x))
-    features = layers.Activation("linear", dtype="float32")(x)
+    # Features in which images are compared need a scale; of each image its own, where the paper has batches'.
+    features = layers.LayerNormalization(axis=(1, 2, 3), center=False, scale=False, dtype="float32")(x)
     return keras.Model(image, [layers.Dense(1, dtype="float32")(layers.Flatten()(x)), features], name=name)

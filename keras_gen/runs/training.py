@@ -25,14 +25,11 @@ def build_model(settings: Settings) -> LatentVariableModel:
         ValueError: options, or a shape, that do not go with the model.
     """
 
-    entry = MODELS[settings.model]
-
-    def optimizer():
-        made = entry.model.recommended_optimizer()
-        if settings.learning_rate is not None:
-            made.learning_rate = settings.learning_rate
-        return made
-
+    entry, rate = MODELS[settings.model], settings.learning_rate
+    # Without a rate the model takes the recommended optimizers, which may differ from player to player.
+    chosen = {} if rate is None else {name: entry.model.recommended_optimizer() for name in entry.optimizers}
+    for optimizer in chosen.values():
+        optimizer.learning_rate = rate
     try:
         return build(
             settings.model,
@@ -43,7 +40,7 @@ def build_model(settings: Settings) -> LatentVariableModel:
             seed=settings.seed,
             ema_decay=settings.ema or None,
             gradient_clip_norm=settings.gradient_clip,
-            **{name: optimizer() for name in entry.optimizers},
+            **chosen,
             **settings.options,
         )
     except TypeError as error:
