@@ -83,7 +83,7 @@ def lanczos(
 ) -> Lanczos:
     """Lanczos tridiagonalization of a symmetric operator, with full reorthogonalization.
 
-    Each new vector is orthogonalized twice against all before it.
+    Each new vector is orthogonalized against all before it, a second time where the first took much away.
 
     Args:
         operator: symmetric, of shape (n, n).
@@ -115,7 +115,10 @@ def _lanczos(operator, start, iterations, restart, seed) -> Lanczos:
     def body(j, _, basis, diagonal, off_diagonal, scale):
         current = basis[j]
         image = product(current)
-        remainder = _orthogonalized(_orthogonalized(image, basis), basis)
+        along = _dot(current, image)
+        before = basis[j - 1], off_diagonal[j - 1]  # in the first round both are zero
+        remainder = image - _scaled(current, along) - _scaled(*before)
+        remainder = _orthogonalized_again(_orthogonalized(remainder, basis), remainder, basis)
         beta = _norm(remainder)
         scale = tf.maximum(scale, _norm(image))
         new = beta > _BREAKDOWN * rounding(start) * scale
@@ -131,7 +134,7 @@ def _lanczos(operator, start, iterations, restart, seed) -> Lanczos:
             j + 1,
             tf.logical_or(new, restart),
             tf.tensor_scatter_nd_update(basis, [[j + 1]], following[None]),
-            tf.tensor_scatter_nd_update(diagonal, [[j]], _dot(current, image)[None]),
+            tf.tensor_scatter_nd_update(diagonal, [[j]], along[None]),
             tf.tensor_scatter_nd_update(off_diagonal, [[j]], beta[None]),
             scale,
         )
@@ -170,7 +173,7 @@ def _arnoldi(operator, start, iterations) -> Arnoldi:
 
     def body(j, _, basis, columns):
         image = product(basis[j])
-        remainder = _orthogonalized(_orthogonalized(image, basis), basis)
+        remainder = _orthogonalized_again(_orthogonalized(image, basis), image, basis)
         beta = _norm(remainder)
         new = beta > _BREAKDOWN * rounding(start) * _norm(image)
         beta = tf.where(new, beta, tf.zeros_like(beta))
@@ -401,6 +404,16 @@ def _orthogonalized(vector: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
         dtype = vector.dtype
     inner = tf.linalg.matvec(basis, vector)
     return tf.cast(vector - tf.linalg.matvec(basis, inner, transpose_a=True), dtype)
+
+
+def _orthogonalized_again(once: tf.Tensor, vector: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
+    """The vector orthogonalized a second time where the first shortened it, and rounding errors weigh more.
+
+    Reference: Daniel, Gragg, Kaufman and Stewart, Reorthogonalization and Stable Algorithms for Updating the
+    Gram-Schmidt QR Factorization, 1976.
+    """
+    enough = _norm(once) > 0.7 * _norm(vector)
+    return tf.cond(enough, lambda: once, lambda: _orthogonalized(once, basis))
 
 
 def _random_direction(basis: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

@@ -35,7 +35,7 @@ class LogLikelihood(NamedTuple):
 class VAE(AutoencoderModel):
     """A variational autoencoder; Adam 1e-3.
 
-    The tutorial's Adam 2e-4 needs several times the steps for the same bound, so the default is faster.
+    The tutorial trains with Adam 2e-4.
 
     One player, `model`, is trained: encoder and decoder (and a learned variance) together. `compile`'s
     `ema_decay` averages both, and everything below but training then uses the average.
