@@ -6,6 +6,7 @@ ring of eight Gaussians, (d) a digit fitted by a small network, (e) WGAN-GP on d
 * Adam, of several rates;
 * the correction, its step taken as it is, and its step handed to Adam;
 * the same, saddle-free;
+* the exact corrected step, from the dense Hessian, where there are few weights;
 * L-BFGS of SciPy, where the loss is deterministic;
 * the tutorial's recipe: H + H⁻¹ is computed, and then a plain gradient step is taken, as its code does.
 
@@ -33,11 +34,11 @@ import numpy as np
 import tensorflow as tf
 
 import keras_gen as kg
-from keras_gen.curvature import Hessian, SingularityCorrection, corrected_hessian
+from keras_gen.curvature import Hessian, SingularityCorrection, corrected_hessian, corrected_step
 
 RATES = (0.001, 0.01, 0.1, 1.0)
 #: damping and trust radius of the correction
-SETTINGS = ((1.0, None), (0.1, None), (0.01, None), (0.1, 0.5))
+SETTINGS = ((1.0, None), (0.1, None), (0.01, None), (0.1, 0.5), (0.01, 0.5))
 
 
 class Problem(NamedTuple):
@@ -182,6 +183,30 @@ def run(problem: Problem, method: str, rate: float, setting, budget: float) -> d
     return _line(problem, method, rate, setting, curve, products, reached)
 
 
+def run_exact(problem: Problem, method: str, setting, budget: float) -> dict[str, Any]:
+    """The corrected step of the whole Hessian, by its eigenvectors, taken as it is."""
+    (x,), (damping, radius) = problem.variables, setting
+    x.assign(problem.start[0])
+    hessian = Hessian(lambda: problem.losses()[0], [x])
+    measure = tf.function(problem.measured, autograph=False)
+    hessian.dense()
+    hessian.gradient()
+    curve, products, begun = [(0.0, float(measure()))], 0, time.perf_counter()
+    while (
+        curve[-1][1] > problem.target and time.perf_counter() - begun < budget and math.isfinite(curve[-1][1])
+    ):
+        step = corrected_step(
+            hessian, hessian.gradient(), damping, method="dense", saddle_free="saddle-free" in method
+        )
+        products += hessian.shape[0]
+        if radius is not None:
+            step = step * min(1.0, radius / max(float(tf.norm(step)), 1e-30))
+        x.assign_sub(step)
+        curve.append((time.perf_counter() - begun, float(measure())))
+    reached = curve[-1][1] <= problem.target
+    return _line(problem, method, None, setting, curve, products, reached)
+
+
 def run_lbfgs(problem: Problem, budget: float) -> dict[str, Any]:
     """SciPy's L-BFGS; its steps are evaluations of loss and gradient."""
     from scipy.optimize import minimize
@@ -247,6 +272,9 @@ def contenders(problem: Problem, budget: float, report: Callable) -> None:
     for rate in RATES:
         report(run(problem, "tutorial's recipe", rate, None, budget))
     if len(problem.variables) == 1:
+        for method in ("exact correction", "saddle-free exact correction"):
+            for setting in SETTINGS:
+                report(run_exact(problem, method, setting, budget))
         report(run_lbfgs(problem, budget))
 
 
@@ -365,31 +393,40 @@ def train(name: str, make: Callable, data, quality: Callable, seconds: float, re
 # What is printed and drawn.
 
 
-def best(lines: list[dict]) -> list[dict]:
-    """The best setting of each contender: the soonest at the target, else the one that ended lowest."""
+def _bests(lines: list[dict]) -> list[dict]:
+    """The best setting of each contender on each problem: the soonest at the target, else the lowest."""
 
     def rank(line):
         low = math.inf if line["value"] is None else line["value"]
         return (0, line["seconds"]) if line.get("reached") else (1, low)
 
-    methods = dict.fromkeys(line["method"] for line in lines)
-    return [min((line for line in lines if line["method"] == name), key=rank) for name in methods]
+    kinds: dict[tuple, list[dict]] = {}
+    for line in lines:
+        kinds.setdefault((line["problem"], line["method"]), []).append(line)
+    return [min(kind, key=rank) for kind in kinds.values()]
 
 
 def table(lines: list[dict]) -> str:
-    """All problems as one table of Markdown."""
-    rows = ["| problem | contender | at the target | steps | products | seconds | value |", "|" + "---|" * 7]
-    for problem in dict.fromkeys(line["problem"] for line in lines):
-        for line in best([line for line in lines if line["problem"] == problem]):
-            names = {"rate": "rate", "damping": "μ", "trust_radius": "radius"}
-            setting = ", ".join(f"{names[k]} {line[k]:g}" for k in names if line.get(k) is not None)
-            reached = {True: "yes", False: "no", None: ""}[line.get("reached")]
-            value = "not finite" if line["value"] is None else f"{line['value']:.3g}"
-            if "modes" in line:
-                value += f", {line['modes']} modes"
-            method = f"{line['method']} ({setting})" if setting else line["method"]
-            cells = (problem, method, reached, line["steps"], line["products"], line["seconds"], value)
-            rows.append("| " + " | ".join(map(str, cells)) + " |")
+    """A row of Markdown a contender, a column a problem: steps, products and seconds to the target."""
+
+    def cell(line: dict | None) -> str:
+        if line is None:
+            return ""
+        spent = f"{line['steps']:,} · {line['products']:,} · {line['seconds']:.2g} s"
+        if line.get("reached"):
+            return spent
+        if line["value"] is None or line["value"] > 1e3:
+            return "diverges"
+        modes = f", {line['modes']} modes" if "modes" in line else ""
+        return f"({spent}: {line['value']:.2g}{modes})"
+
+    problems = list(dict.fromkeys(line["problem"] for line in lines))
+    found = {(line["problem"], line["method"]): line for line in _bests(lines)}
+    rows = ["| | " + " | ".join(problems) + " |", "|" + "---|" * (len(problems) + 1)]
+    for method in dict.fromkeys(line["method"] for line in lines):
+        rows.append(
+            f"| {method} | " + " | ".join(cell(found.get((name, method))) for name in problems) + " |"
+        )
     return "\n".join(rows)
 
 
@@ -401,14 +438,17 @@ def draw(lines: list[dict], path: Path) -> None:
     figure = Figure(figsize=(9, 5), layout="constrained")
     grid = figure.subplots(2, 3).ravel()
     for axes, problem in zip(grid, problems, strict=False):
-        for line in best([line for line in lines if line["problem"] == problem]):
+        for line in _bests([line for line in lines if line["problem"] == problem]):
             seconds, values = np.array(line["curve"], float).T
             axes.plot(
                 np.maximum(seconds, 1e-3), values + (0.25 if "saddle" in problem else 0), label=line["method"]
             )
-        axes.set(xscale="log", yscale="log", title=problem)
+        axes.set(xscale="log", yscale="log", title=problem, xlabel="seconds")
+        axes.xaxis.label.set_fontsize("x-small")
         axes.title.set_fontsize("small")
         axes.tick_params(labelsize="x-small")
+    for axes in grid[len(problems) :]:
+        axes.set_axis_off()
     if problems:
         figure.legend(
             *grid[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, fontsize="x-small"

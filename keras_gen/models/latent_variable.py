@@ -27,6 +27,8 @@ class LatentVariableModel(GenerativeModel):
 
     #: Names of the networks, which are the first arguments of the constructor.
     roles: tuple[str, ...] = ()
+    #: whether `keras-gen train` keeps a moving average where none is asked for
+    gains_by_average: bool = True
     #: Whether training needs (images, labels).
     labelled = False
     #: Recommended settings: what makes each player's optimizer where `compile` is given none.

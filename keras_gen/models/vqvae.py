@@ -47,6 +47,8 @@ class VQVAE(AutoencoderModel):
     """
 
     roles = ("encoder", "decoder", "prior")
+    # An average smears what codes meant before they were restarted.
+    gains_by_average = False
     options = ("num_codes", "commitment", "decay", "likelihood", "variance")
     evaluated_names = ("loss", "prior_loss", "negative_elbo", "reconstruction", "kl", "commitment")
 

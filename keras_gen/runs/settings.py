@@ -38,7 +38,8 @@ class Settings:
         image_size, channels, split, crop, flip, data_dir: as in `keras_gen.data.load`.
         precision: "auto", "float32" or "bfloat16".
         seed: of weights, order of images and latent vectors; None draws one.
-        ema: decay of the moving average; 0 keeps none. None fits it to the number of steps.
+        ema: decay of the moving average; 0 keeps none. None fits it to the number of
+            steps, for models that gain by it.
         learning_rate: of all players; None takes the recommended one.
         gradient_clip: the largest norm of a player's gradient; None does not clip.
         frechet_samples: samples for the Fréchet distance after each epoch, which decides the best one; 0
@@ -120,8 +121,7 @@ class Settings:
             options=options,
             precision=precision.resolve(self.precision)[0],
             seed=random.SystemRandom().randrange(2**31) if self.seed is None else self.seed,
-            # At the end, the initial weights have a share of e^-4, or less in long trainings.
-            ema=round(min(max(1 - 4 / total, 0.0), 0.999), 4) if self.ema is None else self.ema,
+            ema=(_decay(total) if entry.model.gains_by_average else 0.0) if self.ema is None else self.ema,
         )
 
     def describe(self) -> Description:
@@ -220,3 +220,8 @@ def _versions() -> dict[str, str]:
     for package in ("tensorflow", "keras", "numpy"):
         installed[package] = importlib.metadata.version(package)
     return installed
+
+
+def _decay(steps: int) -> float:
+    # At the end, the initial weights have a share of e^-4, or less in long trainings.
+    return round(min(max(1 - 4 / steps, 0.0), 0.999), 4)

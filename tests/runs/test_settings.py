@@ -29,6 +29,7 @@ def test_the_moving_average_fits_the_number_of_steps():
     assert Settings("gan", "digits", epochs=500).resolved().ema == 0.999
     assert Settings("gan", "digits", epochs=1, steps_per_epoch=1).resolved().ema == 0
     assert Settings("gan", "digits", ema=0.5).resolved().ema == 0.5
+    assert Settings("vq-vae", "digits", epochs=500).resolved().ema == 0
 
 
 def test_settings_are_read_as_they_were_written(tmp_path):
