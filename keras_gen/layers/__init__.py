@@ -20,6 +20,7 @@ from keras_gen.layers.batch_normalization import BatchNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
 from keras_gen.layers.dropout import Dropout
 from keras_gen.layers.instance_normalization import InstanceNormalization
+from keras_gen.layers.instance_statistics import InstanceStatistics, spatial_moments
 from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Flatten",
     "Input",
     "InstanceNormalization",
+    "InstanceStatistics",
     "LayerNormalization",
     "LeakyReLU",
     "Reshape",
@@ -41,5 +43,6 @@ __all__ = [
     "VectorQuantizer",
     "ZeroPadding2D",
     "leaky_relu",
+    "spatial_moments",
     "straight_through",
 ]

@@ -1,0 +1,1 @@
+"""Style transfer: the statistics that carry a style, and the systems that move it from picture to picture."""
