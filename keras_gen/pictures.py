@@ -55,11 +55,12 @@ class Picture(NamedTuple):
         size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
         if size == (width, height):
             return self
-        pixels, alpha = (
-            None if part is None else np.asarray(Image.fromarray(part).resize(size, Image.Resampling.LANCZOS))
-            for part in (self.pixels, self.alpha)
-        )
-        return Picture(pixels, alpha, self.format)
+
+        def resample(part: np.ndarray) -> np.ndarray:
+            return np.asarray(Image.fromarray(part).resize(size, Image.Resampling.LANCZOS))
+
+        alpha = None if self.alpha is None else resample(self.alpha)
+        return Picture(resample(self.pixels), alpha, self.format)
 
 
 def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:

@@ -43,7 +43,7 @@ def in_tiles(
     tile: int = 1024,
     overlap: int = 192,
     whole: int = WHOLE,
-    passes: int = 3,
+    passes: int = 2,
     tolerance: float = 0.01,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
@@ -289,7 +289,7 @@ def _window(row: Span, column: Span) -> np.ndarray:
         for span in (row, column)
         for edge in (span.first, span.last)
     )
-    return np.fromiter(shares, "float32", 4)
+    return np.array(list(shares), "float32")
 
 
 def _pixels(image: np.ndarray, row: Span, column: Span) -> np.ndarray:
