@@ -1,5 +1,6 @@
 """Style transfer: the statistics that carry a style, and the systems that move it from picture to picture."""
 
+from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.operators import (
     adain,
     channel_moments,
@@ -12,6 +13,7 @@ from keras_gen.style.operators import (
 )
 
 __all__ = [
+    "FastStyleTransfer",
     "adain",
     "channel_moments",
     "content_loss",
