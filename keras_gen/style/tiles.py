@@ -43,6 +43,7 @@ def in_tiles(
     tile: int = 1024,
     overlap: int = 192,
     whole: int = WHOLE,
+    margin: int = 0,
     passes: int = 2,
     tolerance: float = 0.01,
     progress: Callable[[int, int], None] | None = None,
@@ -64,6 +65,8 @@ def in_tiles(
         overlap: Pixels that neighbours share, a multiple of 32: three times as far as the network sees or
             more makes seams vanish entirely.
         whole: Images of no more pixels go through the network at once.
+        margin: Pixels by which the image is continued on all sides by its mirror image, and that are cut off
+            again, for networks that see zeros beyond the border.
         passes: Most passes over the tiles for the statistics; 0 takes those of the patches.
         tolerance: Passes end where no mean and no standard deviation changed by more than this share of a
             standard deviation.
@@ -83,14 +86,15 @@ def in_tiles(
             f"tile and overlap must be multiples of {STRIDE}, overlap at most half of tile; "
             f"received {tile} and {overlap}."
         )
-    own_height, own_width = image.shape[:2]
-    image = np.pad(image, [(0, -own_height % MULTIPLE), (0, -own_width % MULTIPLE), (0, 0)], "symmetric")
+    own = tuple(slice(margin, margin + side) for side in image.shape[:2])
+    borders = [(margin, margin + (-side - 2 * margin) % MULTIPLE) for side in image.shape[:2]]
+    image = np.pad(image, [*borders, (0, 0)], "reflect")
     height, width = image.shape[:2]
     if height * width <= whole:
         made = _same_size(to_bytes(traced(network)(to_floats(image))), image)
         if progress is not None:
             progress(1, 1)
-        return made[:own_height, :own_width]
+        return made[own]
     rows, columns = spans(height, tile, overlap), spans(width, tile, overlap)
     places = [(row, column) for row in rows for column in columns]
     total = len(places) * (1 + passes)
@@ -116,7 +120,7 @@ def in_tiles(
     result = np.empty(image.shape, "uint8")
     for row in rows:
         result[row.first : row.last] = to_bytes(canvas[row.first : row.last])
-    return result[:own_height, :own_width]
+    return result[own]
 
 
 def _statistics(
