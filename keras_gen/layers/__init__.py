@@ -20,6 +20,7 @@ from keras_gen.layers.batch_normalization import BatchNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
 from keras_gen.layers.dropout import Dropout
 from keras_gen.layers.instance_normalization import InstanceNormalization
+from keras_gen.layers.reflection_padding import ReflectionPadding2D
 from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "InstanceNormalization",
     "LayerNormalization",
     "LeakyReLU",
+    "ReflectionPadding2D",
     "Reshape",
     "SpectralNormalization",
     "UpSamplingConv2D",

@@ -1,0 +1,23 @@
+"""Style transfer: the statistics that carry a style, and the systems that move it from picture to picture."""
+
+from keras_gen.style.operators import (
+    adain,
+    channel_moments,
+    content_loss,
+    gram_loss,
+    gram_matrix,
+    mean_std_loss,
+    moments_loss,
+    total_variation,
+)
+
+__all__ = [
+    "adain",
+    "channel_moments",
+    "content_loss",
+    "gram_loss",
+    "gram_matrix",
+    "mean_std_loss",
+    "moments_loss",
+    "total_variation",
+]
