@@ -76,7 +76,9 @@ def temporal_error(shown: list[np.ndarray], flows: list[np.ndarray]) -> float:
     return float(np.sqrt(np.mean(squares)))
 
 
-def measure(stylize: Stylize, photo: np.ndarray, kind: str, frames: int, size: tuple[int, int], momentum: float):
+def measure(
+    stylize: Stylize, photo: np.ndarray, kind: str, frames: int, size: tuple[int, int], momentum: float
+):
     """Temporal errors of frame by frame and of the blend, on one film."""
     from keras_gen.style.video import RecurrentBlend
 

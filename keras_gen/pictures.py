@@ -154,6 +154,41 @@ def format_of(target: str | os.PathLike[str]) -> str:
     return kind
 
 
+def same_ending(name: str | os.PathLike[str]) -> str:
+    """A file's name, its ending kept where Pillow writes that format, or else .png in its place."""
+    try:
+        format_of(name)
+    except ValueError:
+        return str(Path(name).with_suffix(".png"))
+    return str(name)
+
+
+def find(path: str | os.PathLike[str]) -> list[Path]:
+    """The image files in a folder and the folders in it, by name, hidden ones left out; or a file itself.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder, or no image in it.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"There is no file or folder {path}.")
+        return [path]
+    endings = Image.registered_extensions()
+    found = [
+        file
+        for file in sorted(path.rglob("*"))
+        if endings.get(file.suffix.lower()) in Image.OPEN
+        and file.is_file()
+        and not any(part.startswith((".", "__")) for part in file.relative_to(path).parts)
+    ]
+    if not found:
+        raise FileNotFoundError(f"There are no images in {path}.")
+    return found
+
+
 def refuse_existing(target: str | os.PathLike[str], force: bool) -> None:
     """Raises FileExistsError where a file is there already, unless it may be replaced; never for "-"."""
     if not force and str(target) != PIPE and Path(target).exists():

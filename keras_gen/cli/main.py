@@ -17,6 +17,7 @@ from keras_gen.cli import (
     list_,
     reconstruct,
     sample,
+    stylize,
     train,
     traverse,
 )
@@ -80,6 +81,7 @@ app.command("interpolate")(interpolate.interpolate)
 app.command("traverse")(traverse.traverse)
 app.command("embed")(embed.embed)
 app.command("curvature")(curvature.curvature)
+app.command("stylize")(stylize.stylize)
 
 
 def main() -> None:

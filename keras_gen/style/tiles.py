@@ -18,11 +18,8 @@ from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated
 
 #: Tiles begin at multiples of this, as the pixels of strided layers do.
 STRIDE = 32
-#: Networks see sides that are multiples of this: with "same" padding, strided layers sample an odd side at
-#: other places than an even one.
-MULTIPLE = 16
 #: Largest pixel count that goes through a network at once.
-WHOLE = 2_000_000
+WHOLE = 2_500_000
 
 Network = Callable[[tf.Tensor], tf.Tensor]
 Statistics = list[tuple[np.ndarray, np.ndarray]]
@@ -37,18 +34,8 @@ class Span(NamedTuple):
     last: int
 
 
-def in_tiles(
-    network: Network,
-    image: np.ndarray,
-    tile: int = 1024,
-    overlap: int = 192,
-    whole: int = WHOLE,
-    margin: int = 0,
-    passes: int = 2,
-    tolerance: float = 0.01,
-    progress: Callable[[int, int], None] | None = None,
-) -> np.ndarray:
-    """Applies an image-to-image network to a photograph of any size, in bounded memory.
+class Tiled:
+    """An image-to-image network for photographs of any size, in bounded memory.
 
     The statistics of all instance normalizations (of those that take them from `spatial_moments`) are first
     measured on patches from everywhere, normalized together, and then on the tiles themselves, each of which
@@ -58,116 +45,138 @@ def in_tiles(
 
     Args:
         network: Maps (batch, height, width, 3) in [-1, 1] to images of the same shape; TensorFlow functions
-            only, since it is traced, once for each shape of tile. Heights and widths are multiples of 16:
-            other images are continued by their mirror image for that.
-        image: uint8 (height, width, 3).
+            only, since it is traced.
         tile: Pixels of a tile's side at most, a multiple of 32.
         overlap: Pixels that neighbours share, a multiple of 32: three times as far as the network sees or
             more makes seams vanish entirely.
         whole: Images of no more pixels go through the network at once.
         margin: Pixels by which the image is continued on all sides by its mirror image, and that are cut off
             again, for networks that see zeros beyond the border.
+        multiple: The network sees sides that are multiples of this, for which images are continued at the
+            right and at the bottom: with "same" padding, strided layers sample an odd side at other places
+            than an even one. A divisor of 32.
         passes: Most passes over the tiles for the statistics; 0 takes those of the patches.
         tolerance: Passes end where no mean and no standard deviation changed by more than this share of a
             standard deviation.
-        progress: Called after each tile with how many are done and how many there are at most.
-
-    Returns:
-        uint8 (height, width, 3).
 
     Raises:
-        ValueError: Wrong shapes, sizes, or a network that changes the size of its input.
+        ValueError: Sizes that do not fit.
     """
-    image = np.asarray(image)
-    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
-        raise ValueError(f"image must be uint8 (height, width, 3), received {image.dtype} {image.shape}.")
-    if tile % STRIDE or overlap % STRIDE or not 0 < overlap <= tile // 2:
-        raise ValueError(
-            f"tile and overlap must be multiples of {STRIDE}, overlap at most half of tile; "
-            f"received {tile} and {overlap}."
-        )
-    own = tuple(slice(margin, margin + side) for side in image.shape[:2])
-    borders = [(margin, margin + (-side - 2 * margin) % MULTIPLE) for side in image.shape[:2]]
-    image = np.pad(image, [*borders, (0, 0)], "reflect")
-    height, width = image.shape[:2]
-    if height * width <= whole:
-        made = _same_size(to_bytes(traced(network)(to_floats(image))), image)
-        if progress is not None:
-            progress(1, 1)
-        return made[own]
-    rows, columns = spans(height, tile, overlap), spans(width, tile, overlap)
-    places = [(row, column) for row in rows for column in columns]
-    total = len(places) * (1 + passes)
 
-    statistics: Statistics = []
-    for done, better in enumerate(_statistics(network, image, places, whole, passes, tolerance)):
-        statistics = better
-        if progress is not None and done:
-            progress(done, total)
-    done = total - len(places)
+    def __init__(
+        self,
+        network: Network,
+        tile: int = 1024,
+        overlap: int = 192,
+        whole: int = WHOLE,
+        margin: int = 0,
+        multiple: int = 16,
+        passes: int = 2,
+        tolerance: float = 0.01,
+    ) -> None:
+        if tile % STRIDE or overlap % STRIDE or not 0 < overlap <= tile // 2:
+            raise ValueError(
+                f"tile and overlap must be multiples of {STRIDE}, overlap at most half of tile; "
+                f"received {tile} and {overlap}."
+            )
+        self.tile, self.overlap, self.whole, self.margin = tile, overlap, whole, margin
+        self.multiple = multiple
+        self.passes, self.tolerance = passes, tolerance
+        self._apply = traced(network)
+        self._sample, self._measure = traced(network, joint=True), traced(network, measuring=True)
 
-    apply = traced(network)
-    canvas = np.zeros(image.shape, "float32")
-    for row, column in places:
-        pixels = _pixels(image, row, column)
-        made = _same_size(np.asarray(apply(to_floats(pixels), statistics))[0], pixels)
-        weight = _fade(row, overlap, height)[:, None, None] * _fade(column, overlap, width)[:, None]
-        canvas[row.start : row.stop, column.start : column.stop] += weight * made
-        done += 1
-        if progress is not None:
-            progress(done, total)
-    # Row by row of tiles, so that no second canvas is needed.
-    result = np.empty(image.shape, "uint8")
-    for row in rows:
-        result[row.first : row.last] = to_bytes(canvas[row.first : row.last])
-    return result[own]
+    def __call__(self, image: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """The network's image of an image.
 
+        Args:
+            image: uint8 (height, width, 3).
+            progress: Called after each tile with how many are done and how many there are at most.
 
-def _statistics(
-    network: Network,
-    image: np.ndarray,
-    places: list[tuple[Span, Span]],
-    pixels: int,
-    passes: int,
-    tolerance: float,
-) -> Iterator[Statistics]:
-    """Ever better statistics of the whole image: once from patches, then again after each tile.
+        Returns:
+            uint8 (height, width, 3).
 
-    Between passes the patches tell how all statistics move along with those of the layers before, and the
-    pass before by how much those of the whole differ from theirs.
-    """
-    patches = sampled(image, pixels)
-    sample, measure = traced(network, joint=True), traced(network, measuring=True)
-    own = sample(patches, _PATCH)
-    statistics = [(mean, variance) for mean, variance, _ in own]
-    yield statistics
-    for _ in range(passes if statistics else 0):
-        parts = []
-        for row, column in places:
-            parts.append(measure(to_floats(_pixels(image, row, column)), _window(row, column), statistics))
-            yield statistics
-        calibration = [
-            ((mean - own_mean) / _deviation(own_variance), np.sqrt(variance) / _deviation(own_variance))
-            for (mean, variance), (own_mean, own_variance, _) in zip(merged(parts), own, strict=True)
+        Raises:
+            ValueError: An image of another type, or a network that changes the size of its input.
+        """
+        image = np.asarray(image)
+        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"image must be uint8 (height, width, 3), received {image.dtype} {image.shape}.")
+        progress = progress or (lambda done, total: None)
+        own = tuple(slice(self.margin, self.margin + side) for side in image.shape[:2])
+        borders = [
+            (self.margin, self.margin + (-side - 2 * self.margin) % self.multiple) for side in image.shape[:2]
         ]
-        own = sample(patches, _PATCH, calibration)
-        before, statistics = (
-            statistics,
-            [
-                calibrated(mean, variance, *entry)
-                for (mean, variance, _), entry in zip(own, calibration, strict=True)
-            ],
-        )
-        if change(before, statistics) <= tolerance:
-            break
-    yield statistics
+        image = np.pad(image, [*borders, (0, 0)], "reflect")
+        if image.shape[0] * image.shape[1] <= self.whole:
+            made = _same_size(to_bytes(self._apply(to_floats(image))), image)
+            progress(1, 1)
+            return made[own]
+        rows, columns = (spans(side, self.tile, self.overlap) for side in image.shape[:2])
+        places = [(row, column) for row in rows for column in columns]
+        total = len(places) * (1 + self.passes)
+        statistics: Statistics = []
+        for done, better in enumerate(self._statistics(image, places)):
+            statistics = better
+            if done:
+                progress(done, total)
+        # Floating point for a row of tiles alone; the next begins with what this one fades out.
+        result, height = np.empty_like(image), image.shape[0]
+        done, begun = total - len(places), np.zeros((0, *image.shape[1:]), "float32")
+        for row, following in zip(rows, [*rows[1:], None], strict=True):
+            canvas = np.zeros((row.stop - row.start, *image.shape[1:]), "float32")
+            canvas[: len(begun)] = begun
+            for column in columns:
+                pixels = _pixels(image, row, column)
+                made = _same_size(np.asarray(self._apply(to_floats(pixels), statistics))[0], pixels)
+                weight = _fade(row, self.overlap, height)[:, None, None]
+                weight = weight * _fade(column, self.overlap, image.shape[1])[:, None]
+                canvas[:, column.start : column.stop] += weight * made
+                done += 1
+                progress(done, total)
+            ready = row.stop if following is None else following.start
+            result[row.start : ready] = to_bytes(canvas[: ready - row.start])
+            begun = canvas[ready - row.start :]
+        return result[own]
+
+    def _statistics(self, image: np.ndarray, places: list[tuple[Span, Span]]) -> Iterator[Statistics]:
+        """Ever better statistics of the whole image: once from patches, then again after each tile.
+
+        Between passes the patches tell how all statistics move along with those of the layers before, and the
+        pass before by how much those of the whole differ from theirs.
+        """
+        patches = sampled(image, self.whole)
+        own = self._sample(patches, _PATCH)
+        statistics = [(mean, variance) for mean, variance, _ in own]
+        yield statistics
+        for _ in range(self.passes if statistics else 0):
+            parts = []
+            for row, column in places:
+                parts.append(
+                    self._measure(to_floats(_pixels(image, row, column)), _window(row, column), statistics)
+                )
+                yield statistics
+            calibration = [
+                ((mean - own_mean) / _deviation(own_variance), np.sqrt(variance) / _deviation(own_variance))
+                for (mean, variance), (own_mean, own_variance, _) in zip(merged(parts), own, strict=True)
+            ]
+            own = self._sample(patches, _PATCH, calibration)
+            before, statistics = (
+                statistics,
+                [
+                    calibrated(mean, variance, *entry)
+                    for (mean, variance, _), entry in zip(own, calibration, strict=True)
+                ],
+            )
+            if change(before, statistics) <= self.tolerance:
+                break
+        yield statistics
 
 
 def traced(network: Network, measuring: bool = False, joint: bool = False) -> Callable[..., Any]:
     """A graph of the network: its image under given statistics, or what its normalizations measure.
 
     Args:
-        network: As in `in_tiles`.
+        network: As in `Tiled`.
         measuring: Measures a part of an image under statistics that are given.
         joint: Measures a batch of parts together, under their own statistics, which a calibration may move.
 
@@ -207,7 +216,7 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tf.Tensor:
     """
     height, width = image.shape[:2]
     # Of few pixels many small patches say more than few large ones.
-    side = min(patch, max(STRIDE, round(math.sqrt(pixels / 9) / MULTIPLE) * MULTIPLE), height, width)
+    side = min(patch, max(STRIDE, round(math.sqrt(pixels / 9) / STRIDE) * STRIDE), height, width)
     count = max(1.0, pixels / side**2)
     rows = max(1, min(round(math.sqrt(count * height / width)), math.ceil(height / side)))
     columns = max(1, min(round(count / rows), math.ceil(width / side)))
@@ -280,7 +289,7 @@ def to_bytes(image: Any) -> np.ndarray:
 
 
 #: Borders of patches are no borders of the image: what is measured lies within.
-_PATCH = np.float32([0.125, 0.875, 0.125, 0.875])
+_PATCH = np.array([0.125, 0.875, 0.125, 0.875], "float32")
 
 
 def _deviation(variance: np.ndarray) -> np.ndarray:

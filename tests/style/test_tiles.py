@@ -37,6 +37,10 @@ def call(network):
     return lambda x: network(x, training=False)
 
 
+def in_tiles(network, image, tile=1024, overlap=192, progress=None, **options):
+    return tiles.Tiled(network, tile, overlap, **options)(image, progress)
+
+
 @pytest.fixture(scope="module")
 def image():
     return landscape(240, 304)
@@ -51,7 +55,7 @@ def test_tiled_equals_whole(network, size):
     """As many passes as normalizations make it exact; odd sizes are continued by their mirror image."""
     image = landscape(*size)
     padded = np.pad(image, [(0, -side % 16) for side in size] + [(0, 0)], "reflect")
-    tiled = tiles.in_tiles(call(network), image, tile=128, overlap=64, whole=64 * 64, passes=4, tolerance=0)
+    tiled = in_tiles(call(network), image, tile=128, overlap=64, whole=64 * 64, passes=4, tolerance=0)
     reference = whole(network, padded)[: size[0], : size[1]]
     assert np.abs(tiled.astype(int) - reference).max() <= 1
 
@@ -64,7 +68,7 @@ def test_statistics_of_each_tile_would_show_seams(network, image):
         with layers.InstanceStatistics():
             return call(network)(x)
 
-    local = tiles.in_tiles(locally, image, tile=128, overlap=64, whole=64 * 64, passes=0)
+    local = in_tiles(locally, image, tile=128, overlap=64, whole=64 * 64, passes=0)
     assert np.abs(local.astype(int) - reference).mean() > 8
 
 
@@ -72,7 +76,7 @@ def test_few_passes_suffice(network, image):
     reference = whole(network, image)
 
     def error(passes):
-        made = tiles.in_tiles(call(network), image, 128, 64, whole=64 * 64, passes=passes, tolerance=0)
+        made = in_tiles(call(network), image, 128, 64, whole=64 * 64, passes=passes, tolerance=0)
         return np.abs(made.astype(int) - reference).mean()
 
     errors = [error(passes) for passes in (0, 1, 2)]
@@ -82,7 +86,7 @@ def test_few_passes_suffice(network, image):
 
 def test_passes_end_when_nothing_changes(network, image):
     calls = []
-    tiles.in_tiles(
+    in_tiles(
         call(network),
         image,
         128,
@@ -99,11 +103,11 @@ def test_passes_end_when_nothing_changes(network, image):
 
 
 def test_a_small_image_goes_through_at_once(network, image):
-    np.testing.assert_array_equal(tiles.in_tiles(call(network), image), whole(network, image))
+    np.testing.assert_array_equal(in_tiles(call(network), image), whole(network, image))
     odd = image[:123, :77]
     padded = np.pad(odd, [(16, 21), (16, 19), (0, 0)], "reflect")
     reference = whole(network, padded)[16:-21, 16:-19]
-    np.testing.assert_array_equal(tiles.in_tiles(call(network), odd, margin=16), reference)
+    np.testing.assert_array_equal(in_tiles(call(network), odd, margin=16), reference)
 
 
 def test_a_network_without_normalizations(image):
@@ -113,7 +117,7 @@ def test_a_network_without_normalizations(image):
     def blur(x):
         return tf.nn.depthwise_conv2d(x, kernel, [1, 1, 1, 1], "SAME")
 
-    tiled = tiles.in_tiles(blur, image, 96, 32, whole=64 * 64)
+    tiled = in_tiles(blur, image, 96, 32, whole=64 * 64)
     assert np.abs(tiled.astype(int) - tiles.to_bytes(blur(tiles.to_floats(image)))).max() <= 1
 
 
@@ -158,8 +162,8 @@ def test_patches_are_from_everywhere(image):
 
 def test_refusals(image):
     with pytest.raises(ValueError, match="multiples of 32"):
-        tiles.in_tiles(lambda x: x, image, tile=100)
+        in_tiles(lambda x: x, image, tile=100)
     with pytest.raises(ValueError, match="uint8"):
-        tiles.in_tiles(lambda x: x, image / 255)
+        in_tiles(lambda x: x, image / 255)
     with pytest.raises(ValueError, match="keeps the size"):
-        tiles.in_tiles(lambda x: x[:, ::2], image, 96, 32, whole=64)
+        in_tiles(lambda x: x[:, ::2], image, 96, 32, whole=64)
