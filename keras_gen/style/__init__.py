@@ -11,6 +11,7 @@ from keras_gen.style.operators import (
     moments_loss,
     total_variation,
 )
+from keras_gen.style.pretrained import pack, pretrained
 
 __all__ = [
     "FastStyleTransfer",
@@ -21,5 +22,7 @@ __all__ = [
     "gram_matrix",
     "mean_std_loss",
     "moments_loss",
+    "pack",
+    "pretrained",
     "total_variation",
 ]

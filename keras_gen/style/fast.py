@@ -1,8 +1,7 @@
-"""FastStyleTransfer: one feed-forward network that paints in many styles, trained with the perceptual loss."""
+"""FastStyleTransfer: one feed-forward network for many styles, trained with the perceptual loss."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,23 +9,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen import optimizers
-from keras_gen.curvature import SingularityCorrection
-from keras_gen.distribute import at_least_one, replica_count
-from keras_gen.models.base import GenerativeModel
 from keras_gen.networks.transformer_net import MULTIPLE
 from keras_gen.random import RandomStream
-from keras_gen.style.features import Features
+from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import CONTENT_TAPS, STYLE_TAPS, content_losses, gram_energy, style_losses
 
 _MARGIN = 16  # pixels reflected beyond the border, where the network's own zeros are seen
-_RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
-_LOSSES = ("loss", "content", "style", "total_variation")
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
-class FastStyleTransfer(GenerativeModel):
+class FastStyleTransfer(FeedForwardStyle):
     """Style transfer by one pass through a network that holds many styles; Adam 1e-3.
 
     Each training image gets a style at random, and the loss `content_weight * content + style_weight *
@@ -56,8 +49,6 @@ class FastStyleTransfer(GenerativeModel):
     A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
     """
 
-    recommended_optimizer = functools.partial(optimizers.Adam, 1e-3)
-
     def __init__(
         self,
         network: keras.Model,
@@ -70,7 +61,7 @@ class FastStyleTransfer(GenerativeModel):
         seed: int | None = None,
         name: str | None = None,
     ):
-        super().__init__(seed=seed, name=name)
+        super().__init__(CONTENT_TAPS, STYLE_TAPS, features, seed=seed, name=name)
         self.styles = tuple(map(str, styles))
         if not self.styles or len(set(self.styles)) < len(self.styles):
             raise ValueError(f"styles must be names, no two the same; received {list(styles)}.")
@@ -82,14 +73,12 @@ class FastStyleTransfer(GenerativeModel):
         self.style_weight = weights
         if min(self.content_weight, self.total_variation_weight, *weights) < 0:
             raise ValueError("The weights of content, style and total variation must be at least 0.")
-        self.features = Features({"network": "vgg16", **(features or {})}, CONTENT_TAPS, STYLE_TAPS)
         self.network = network
         self._check_network()
         for tap, channels in self.features.style_channels.items():
             shape = (len(self.styles), channels, channels)
             weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=f"gram_{tap}")
             setattr(self, f"gram_{tap}", weight)
-        self.log_names = (*_LOSSES, "model_gradient_norm")
         self.built = True
 
     def _check_network(self) -> None:
@@ -97,43 +86,9 @@ class FastStyleTransfer(GenerativeModel):
         shapes = [tuple(tensor.shape)[1:] for tensor in self.network.inputs]
         if len(shapes) != 2 or shapes[0][-1] != 3 or shapes[1] != (count,):
             raise ValueError(
-                f"The network must take images (height, width, 3) and weights ({count},), one for each style; "
+                f"The network must take images (height, width, 3) and a weight for each style ({count},); "
                 f"it takes {shapes}. Make it with networks.transformer_net({count})."
             )
-
-    @property
-    def players(self):
-        return {"model": self.network}
-
-    @property
-    def sampled_network(self):
-        return self.network
-
-    def compile(
-        self,
-        optimizer: keras.optimizers.Optimizer | str | None = None,
-        *,
-        correction: SingularityCorrection | None = None,
-        **options: Any,
-    ) -> None:
-        """Sets the optimizer, the recommended one where left out.
-
-        Args:
-            optimizer: a Keras optimizer.
-            correction: a `curvature.SingularityCorrection`, which corrects the gradient by the loss's
-                curvature before the optimizer; None leaves it.
-            **options: those of `GenerativeModel.compile`.
-        """
-        super().compile(
-            optimizers={"model": optimizer or type(self).recommended_optimizer()},
-            corrections={"model": correction},
-            **options,
-        )
-
-    def get_compile_config(self):
-        """What `compile` was called with."""
-        config = super().get_compile_config()
-        return None if config is None else {_RENAMED.get(key, key): value for key, value in config.items()}
 
     # Training.
 
@@ -156,20 +111,17 @@ class FastStyleTransfer(GenerativeModel):
             )
         grams: dict[str, list[np.ndarray]] = {tap: [] for tap in STYLE_TAPS}
         for style in self.styles:
-            features = self._vgg(np.asarray(paintings[style], np.float32)[None])
+            features = self.vgg_features(np.asarray(paintings[style], np.float32)[None])
             for tap, found in grams.items():
                 found.append(gram_matrix(features[tap])[0].numpy())
         for tap, found in grams.items():
             getattr(self, f"gram_{tap}").assign(np.stack(found))
 
-    def _vgg(self, images) -> dict[str, tf.Tensor]:
-        half = any(layer.compute_dtype == "bfloat16" for layer in self.network.layers)
-        return self.features(images, "bfloat16" if half else "float32")
-
-    def _choose(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
-        count = len(self.styles)
+    def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
+        """The images of a batch, and for each the weights of a style at random."""
+        images, count = self.images_of(data), len(self.styles)
         draws = stream.uniform(tf.shape(images)[0], ())
-        return tf.one_hot(tf.cast(draws * count, tf.int32), count)
+        return images, tf.one_hot(tf.cast(draws * count, tf.int32), count)
 
     def losses_of(
         self, network: keras.Model, images: tf.Tensor, weights: tf.Tensor, *, training: bool = False
@@ -187,13 +139,12 @@ class FastStyleTransfer(GenerativeModel):
             for tap in STYLE_TAPS
         }
         pictures = tf.cast(network([images, weights], training=training), tf.float32)
-        content = {tap: tf.stop_gradient(value) for tap, value in self._vgg(images).items()}
-        features = self._vgg(pictures)
+        content = {tap: tf.stop_gradient(value) for tap, value in self.vgg_features(images).items()}
+        features = self.vgg_features(pictures)
         nothing = {tap: tf.zeros_like(content[tap]) for tap in CONTENT_TAPS}
         content = content_losses(features, content) / (content_losses(nothing, content) + 1e-3)
         style = style_losses(features, grams) / (gram_energy(grams) + 1e-3)
-        down, right = pictures[:, 1:] - pictures[:, :-1], pictures[:, :, 1:] - pictures[:, :, :-1]
-        variation = tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(right))
+        variation = mean_variation(pictures)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
         loss = tf.reduce_mean(self.content_weight * content + style_weight * style)
         return {
@@ -202,39 +153,6 @@ class FastStyleTransfer(GenerativeModel):
             "style": tf.reduce_mean(style),
             "total_variation": variation,
         }
-
-    def player_losses(self, data, stream: RandomStream) -> dict[str, tf.Tensor]:
-        """The loss on a batch as in training, nothing updated; see `curvature`."""
-        images = self.images_of(data)
-        weights = self._choose(images, stream)
-        return {"model": self.losses_of(self.network, images, weights, training=True)["loss"]}
-
-    def train_step(self, data):
-        """One step on a batch of images; returns the running means."""
-        images = self.even_shares(self.images_of(data))
-        with self.random_stream() as stream:
-            weights = self._choose(images, stream)
-
-            def losses():
-                return self.losses_of(self.network, images, weights, training=True)
-
-            again = self.repeatable(stream, lambda: losses()["loss"])
-            with tf.GradientTape() as tape:
-                values = losses()
-            self.update("model", values["loss"], tape, values, again)
-        self.log(**values)
-        self.finish_step()
-        return self.results()
-
-    def test_step(self, data):
-        """The losses on a batch, by the moving average where there is one; nothing trained."""
-        images = self.images_of(data)
-        count, images = tf.shape(images)[0], at_least_one(images)
-        seen = replica_count() * tf.cast(self.trackers["loss"].count, tf.int64)
-        with self.random_stream(-1 - seen) as stream:
-            values = self.losses_of(self.sampler, images, self._choose(images, stream))
-        self.log_examples(count, **values)
-        return self.results(_LOSSES)
 
     def fit(self, x=None, *args, **kwargs):
         """Trains on photographs: images (batch, height, width, 3) in [-1, 1], sides multiples of 4.
@@ -246,8 +164,6 @@ class FastStyleTransfer(GenerativeModel):
         """
         if not np.any(self.gram_relu1_2.numpy()):
             raise ValueError("The styles are not known yet: call adapt with the paintings before fit.")
-        with self.distribute_strategy.scope():
-            self._vgg(tf.zeros((1, 16, 16, 3)))
         return super().fit(x, *args, **kwargs)
 
     # Painting.

@@ -1,4 +1,4 @@
-"""The perceptual loss: how far a picture is from a photograph's content and a painting's style, by features."""
+"""The perceptual loss: how far a picture is, by features, from a content and from a style."""
 
 from __future__ import annotations
 
