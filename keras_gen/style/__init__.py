@@ -1,5 +1,6 @@
 """Style transfer: the statistics that carry a style, and the systems that move it from picture to picture."""
 
+from keras_gen.style.gatys import GatysStyleTransfer, gatys_stylize
 from keras_gen.style.operators import (
     adain,
     channel_moments,
@@ -12,9 +13,11 @@ from keras_gen.style.operators import (
 )
 
 __all__ = [
+    "GatysStyleTransfer",
     "adain",
     "channel_moments",
     "content_loss",
+    "gatys_stylize",
     "gram_loss",
     "gram_matrix",
     "mean_std_loss",
