@@ -1,6 +1,7 @@
 """Style transfer: the statistics that carry a style, and the systems that move it from picture to picture."""
 
 from keras_gen.style.fast import FastStyleTransfer
+from keras_gen.style.gatys import GatysStyleTransfer, gatys_stylize
 from keras_gen.style.operators import (
     adain,
     channel_moments,
@@ -15,9 +16,11 @@ from keras_gen.style.pretrained import pack, pretrained
 
 __all__ = [
     "FastStyleTransfer",
+    "GatysStyleTransfer",
     "adain",
     "channel_moments",
     "content_loss",
+    "gatys_stylize",
     "gram_loss",
     "gram_matrix",
     "mean_std_loss",

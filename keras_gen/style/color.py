@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-_LUMA = np.float32([0.299, 0.587, 0.114])  # ITU-R BT.601
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _FLOOR = 1e-4  # variance of a picture that is all but grey, in squares of [-1, 1]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +15,21 @@ from keras_gen.curvature.preconditioner import SingularityCorrection
 from keras_gen.models.base import GenerativeModel
 from keras_gen.networks.vgg import vgg
 from keras_gen.optimizers import LBFGS, Adam
-from keras_gen.style import color
-from keras_gen.style.operators import (
-    channel_moments,
-    content_loss,
-    gram_loss,
-    gram_matrix,
-    moments_loss,
-    total_variation,
-)
+from keras_gen.style import color, pictures
+from keras_gen.style.canvas import Canvas, starting_picture
+from keras_gen.style.objective import Objective, Targets
 
-_STYLE_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+#: Coarse layers weigh less: their statistics have strong patterns that a picture need not have all over.
+STYLE_LAYERS = {"relu1_1": 256.0, "relu2_1": 64.0, "relu3_1": 16.0, "relu4_1": 4.0, "relu5_1": 1.0}
 _SMALLEST = 32  # pixels; below, the deepest features are single pixels
-_RANGE_WEIGHT = 10.0  # of the mean square by which pixels leave [-1, 1]
-
-
-@keras.saving.register_keras_serializable(package="keras_gen")
-class Canvas(keras.layers.Layer):
-    """A picture as a weight, `pixels` (1, height, width, channels)."""
-
-    def __init__(self, shape: Sequence[int], name: str | None = None):
-        super().__init__(name=name, dtype="float32")
-        self.shape = tuple(shape)
-        self.pixels = self.add_weight(shape=(1, *self.shape), initializer="zeros", name="pixels")
-        self.built = True
-
-    def get_config(self) -> dict:
-        """The arguments that make an equal canvas, but for its pixels."""
-        return {"shape": self.shape, "name": self.name}
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
 class GatysStyleTransfer(GenerativeModel):
     """Style transfer by optimization: the content of one picture in the style of others.
 
-    `fit(steps)` takes steps of the optimizer on the picture, `image` is where it has got to. The loss is
-    `content_weight` · content + `style_weight` · style + `total_variation_weight` · variation, where content
-    is the mean squared difference of deep features, relative to the features' mean square; style that of
-    Gram matrices, or of channel means and deviations, relative to the style's own, and averaged over layers;
-    variation the mean absolute difference of neighbouring pixels. So weights mean the same for every picture,
-    size and backbone. Leaving [-1, 1] is penalized by the square.
+    `fit(steps)` takes steps of the optimizer on the picture, `image` is where it has got to; the loss is
+    `style.objective`'s. A saved model goes on exactly.
 
     A model is one picture on one device: `tf.distribute` has nothing to spread here.
 
@@ -63,12 +38,12 @@ class GatysStyleTransfer(GenerativeModel):
         styles: a picture like the content, of any size, or several.
         backbone: where VGG-16's weights come from, as in `networks.vgg.vgg`, or a model from images in
             [-1, 1] to a dictionary of features that has all layers named below.
-        content_layers, style_layers: features to compare.
-        content_weight, style_weight, total_variation_weight: 0 or more; see above.
+        content_layers, style_layers: features to compare, or a weight of each, relative to their sum.
+        content_weight, style_weight, total_variation_weight: 0 or more.
         style_loss: "gram", or "mean_std" for channel means and standard deviations.
-        style_weights: one of each style, relative to their sum; None weighs all the same.
-        masks: one of each style, (height, width) of the content in [0, 1]: where that style is to be. Within
-            them a style weighs, by area, what it would weigh alone, and `style_weights` multiply that.
+        style_weights: one of each style, relative to their sum; with masks they multiply `style_weight`.
+            None weighs all the same.
+        masks: one of each style, (height, width) of the content in [0, 1]: where that style is to be.
         scales: growing fractions of the content's size, the last 1: coarse to fine.
         steps_per_scale: steps at each scale but the last, which gets all others.
         style_scale: the styles' longer sides as a fraction of the content's; larger makes larger strokes.
@@ -96,8 +71,8 @@ class GatysStyleTransfer(GenerativeModel):
         styles: Any,
         *,
         backbone: str | Path | keras.Model = "auto",
-        content_layers: Sequence[str] = ("relu4_2",),
-        style_layers: Sequence[str] = _STYLE_LAYERS,
+        content_layers: Mapping[str, float] | Sequence[str] = ("relu4_2",),
+        style_layers: Mapping[str, float] | Sequence[str] = STYLE_LAYERS,
         content_weight: float = 1.0,
         style_weight: float = 1.0,
         total_variation_weight: float = 0.01,
@@ -114,14 +89,10 @@ class GatysStyleTransfer(GenerativeModel):
         name: str | None = None,
     ):
         super().__init__(seed=seed, name=name)
-        if style_loss not in ("gram", "mean_std") or preserve_color not in (None, "luminance", "histogram"):
+        if preserve_color not in (None, "luminance", "histogram"):
             raise ValueError(
-                'style_loss must be "gram" or "mean_std" and preserve_color None, "luminance" or '
-                f'"histogram"; received {style_loss!r} and {preserve_color!r}.'
+                f'preserve_color must be None, "luminance" or "histogram"; received {preserve_color!r}.'
             )
-        weights = (content_weight, style_weight, total_variation_weight)
-        if min(weights) < 0 or max(weights) <= 0:
-            raise ValueError(f"Weights must be 0 or more, and one above; received {weights}.")
         if list(scales) != sorted({float(s) for s in scales if s > 0}) or not scales or scales[-1] != 1:
             raise ValueError(f"scales must grow from above 0 to 1, as (0.5, 1.0); received {tuple(scales)}.")
         if steps_per_scale < 1 or not style_scale > 0:
@@ -129,30 +100,36 @@ class GatysStyleTransfer(GenerativeModel):
                 "steps_per_scale must be 1 or more and style_scale above 0; received "
                 f"{steps_per_scale} and {style_scale}."
             )
-        self.content_weight, self.style_weight, self.total_variation_weight = map(float, weights)
+        self.content_layers, self.style_layers = _layers(content_layers), _layers(style_layers)
+        self.loss_weights = (float(content_weight), float(style_weight), float(total_variation_weight))
         self.style_loss, self.preserve_color = style_loss, preserve_color
+        self.objective = Objective(
+            self._features, self.content_layers, self.style_layers, *self.loss_weights, style_loss=style_loss
+        )
         self.scales, self.steps_per_scale = tuple(map(float, scales)), int(steps_per_scale)
         self.style_scale = float(style_scale)
-        self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
-        content = _picture(content, "content")
+        content = pictures.checked(content, "content")
         self.image_shape = content.shape
-        given = [_picture(style, "style") for style in (styles if _several(styles) else [styles])]
-        self.style_weights = _style_weights(style_weights, len(given), masks is None)
         longest = round(max(content.shape[:2]) * self.style_scale)
-        given = [_resized(style, _fitting(style.shape, longest)) for style in given]
+        given = pictures.fitted(styles, longest)
+        self.style_weights = _style_weights(style_weights, len(given))
         for picture in (content, *given):
-            if min(_scaled(picture.shape, self.scales[0])) < _SMALLEST:
+            if min(pictures.scaled(picture.shape, self.scales[0])) < _SMALLEST:
                 raise ValueError(
                     f"Pictures need sides of {_SMALLEST} pixels or more at every scale; one of shape "
                     f"{picture.shape} has fewer at scale {self.scales[0]:g}. Take larger ones or scales."
                 )
+        start = starting_picture(init, content, given[0], self.seed)
         if preserve_color == "luminance":
             given = [color.match_luminance(style, content) for style in given]
+            start = color.luminance(start)
         elif preserve_color == "histogram":
             given = [color.match_colors(style, content) for style in given]
         self.content = self._kept(content, "content")
         self.styles = [self._kept(style, f"style_{i}") for i, style in enumerate(given)]
-        self.masks = None if masks is None else self._kept(_checked_masks(masks, content, given), "masks")
+        self.masks: keras.Variable | None = None
+        if masks is not None:
+            self.masks = self._kept(pictures.checked_masks(masks, len(given), content.shape), "masks")
         if not isinstance(backbone, keras.Model):
             taps = tuple(dict.fromkeys((*self.content_layers, *self.style_layers)))
             with precisions.scope(precision):
@@ -160,8 +137,8 @@ class GatysStyleTransfer(GenerativeModel):
         self.backbone = backbone
         self.backbone.trainable = False
         self.scale = 0
-        self._targets: dict[str, Any] | None = None
-        self._new_canvas(_resized(self._start(init, content, given), self._size()))
+        self._targets: Targets | None = None
+        self._new_canvas(pictures.resized(start, self._size()))
         self.built = True
 
     def _kept(self, value: np.ndarray, name: str) -> keras.Variable:
@@ -172,27 +149,10 @@ class GatysStyleTransfer(GenerativeModel):
             name=name,
         )
 
-    def _start(self, init: Any, content: np.ndarray, styles: list[np.ndarray]) -> np.ndarray:
-        if not isinstance(init, str):
-            start = _picture(init, "init")
-            if start.shape != content.shape:
-                raise ValueError(f"init must have the content's shape {content.shape}; it has {start.shape}.")
-        elif init == "content":
-            start = content
-        elif init == "style":
-            start = _resized(styles[0], content.shape[:2])
-        elif init == "noise":
-            start = np.random.default_rng(self.seed).normal(0.0, 0.3, content.shape).astype(np.float32)
-        else:
-            raise ValueError(f'init must be "content", "style", "noise" or a picture; received {init!r}.')
-        if self.preserve_color == "luminance" and start.shape[-1] == 3:
-            start = color.luminance(start)
-        return start
-
     # Scales.
 
     def _size(self) -> tuple[int, int]:
-        return _scaled(self.image_shape, self.scales[self.scale])
+        return pictures.scaled(self.image_shape, self.scales[self.scale])
 
     def _new_canvas(self, image: np.ndarray) -> None:
         self._forget("canvas")
@@ -204,15 +164,15 @@ class GatysStyleTransfer(GenerativeModel):
     def _enter(self, scale: int) -> None:
         """The picture at a finer scale; the optimizer and correction of before know nothing of its pixels."""
         self.scale = scale
-        self._new_canvas(_resized(self.canvas.pixels.numpy()[0], self._size()))
-        if getattr(self, "image_optimizer", None) is not None:
-            self.image_optimizer = _fresh(self.image_optimizer)
+        self._new_canvas(pictures.resized(self.canvas.pixels.numpy()[0], self._size()))
+        optimizer, correction = (getattr(self, f"image_{name}", None) for name in ("optimizer", "correction"))
+        if optimizer is not None:
+            self.image_optimizer = _fresh(optimizer)
             self.image_optimizer.build(self.canvas.trainable_variables)
-        if getattr(self, "image_correction", None) is not None:
-            correction = _fresh(self.image_correction)
+        if correction is not None:
             self._forget("image_correction")
-            correction.prepare(self.canvas.trainable_variables)
-            self.image_correction = correction
+            self.image_correction = _fresh(correction)
+            self.image_correction.prepare(self.canvas.trainable_variables)
 
     def make_train_function(self, force: bool = False) -> Callable:
         """The function that `fit` calls for a step; it moves on to the next scale when its turn has come."""
@@ -220,8 +180,6 @@ class GatysStyleTransfer(GenerativeModel):
             due = min(int(self.step.numpy()) // self.steps_per_scale, len(self.scales) - 1)
             if due != self.scale:
                 self._enter(due)
-            if self._targets is None:
-                self._targets = self._measured_targets()
             compiled = super().make_train_function(force=True)
             last = due == len(self.scales) - 1
             end = None if last else (due + 1) * self.steps_per_scale
@@ -248,70 +206,26 @@ class GatysStyleTransfer(GenerativeModel):
     def _features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.backbone(tf.repeat(image, 3 // image.shape[-1], axis=-1), training=False)
 
-    def _statistics(self, features: tf.Tensor, mask: tf.Tensor | None = None) -> Any:
-        return gram_matrix(features, mask) if self.style_loss == "gram" else channel_moments(features, mask)
+    @property
+    def targets(self) -> Targets:
+        """What the picture is compared with at the present scale."""
+        if self._targets is None:
+            with tf.init_scope():  # once and for all, though it is a traced step that asks first
+                self._targets = self._measured()
+        return self._targets
 
-    def _style_distance(self, statistics, target) -> tf.Tensor:
-        if self.style_loss == "gram":
-            return gram_loss(statistics, target)[0] / _mean_square(target)
-        return moments_loss(statistics, target)[0] / tf.add_n([_mean_square(part) for part in target])
-
-    def _measured_targets(self) -> dict[str, Any]:
-        """Features of the content and statistics of the styles at this scale."""
-        features = self._features
-        content = self.content.numpy()
+    def _measured(self) -> Targets:
+        content, scale = self.content.numpy(), self.scales[self.scale]
         if self.preserve_color == "luminance":
             content = color.luminance(content)
-        content = features(_resized(content, self._size())[None])
-        styles = []
-        for style in self.styles:
-            found = features(_resized(style.numpy(), _scaled(style.shape, self.scales[self.scale]))[None])
-            styles.append({layer: self._statistics(found[layer]) for layer in self.style_layers})
-        masks: dict[str, list[Any]] = {layer: [None] * len(self.styles) for layer in self.style_layers}
-        shares = list(self.style_weights)
-        if self.masks is not None:
-            whole = tf.transpose(self.masks.value, (1, 2, 0))[None]
-            for layer in self.style_layers:
-                small = tf.image.resize(whole, content[layer].shape[1:3], antialias=True)
-                masks[layer] = tf.split(tf.clip_by_value(small, 0.0, 1.0), len(self.styles), axis=-1)
-            areas = np.mean(self.masks.numpy(), axis=(1, 2))
-            shares = [share * area for share, area in zip(shares, areas, strict=True)]
-        return {
-            "content": {layer: content[layer] for layer in self.content_layers},
-            "styles": styles,
-            "masks": masks,
-            "shares": [float(share) for share in shares],
-        }
-
-    def _values(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The loss and its parts of an image (1, height, width, channels) at this scale."""
-        targets = self._targets
-        assert targets is not None
-        features = self._features(image)
-        content = [
-            content_loss(features[layer], target)[0] / _mean_square(target)
-            for layer, target in targets["content"].items()
-        ]
-        style = []
-        for layer in self.style_layers:
-            whole = None if self.masks is not None else self._statistics(features[layer])
-            for target, mask, share in zip(
-                targets["styles"], targets["masks"][layer], targets["shares"], strict=True
-            ):
-                statistics = self._statistics(features[layer], mask) if whole is None else whole
-                style.append(share * self._style_distance(statistics, target[layer]))
-        values = {
-            "content_loss": tf.add_n(content) / len(content) if content else tf.zeros(()),
-            "style_loss": tf.add_n(style) / len(self.style_layers) if style else tf.zeros(()),
-            "variation": total_variation(image) / tf.cast(tf.size(image), tf.float32),
-        }
-        loss = (
-            self.content_weight * values["content_loss"]
-            + self.style_weight * values["style_loss"]
-            + self.total_variation_weight * values["variation"]
-            + _RANGE_WEIGHT * tf.reduce_mean(tf.square(tf.nn.relu(tf.abs(image) - 1.0)))
+        styles = [style.numpy() for style in self.styles]
+        shares = np.array(self.style_weights)
+        return self.objective.targets(
+            pictures.resized(content, self._size()),
+            [pictures.resized(style, pictures.scaled(style.shape, scale)) for style in styles],
+            list(shares / shares.sum() if self.masks is None else shares),
+            None if self.masks is None else self.masks.numpy(),
         )
-        return {"loss": loss, **values}
 
     def measure(self, image: Any = None) -> dict[str, float]:
         """The loss and its parts, by the names of the logs, at the present scale.
@@ -319,18 +233,17 @@ class GatysStyleTransfer(GenerativeModel):
         Args:
             image: float32 (height, width, 3) in [-1, 1]; None measures the picture itself.
         """
-        if self._targets is None:
-            self._targets = self._measured_targets()
+        targets = self.targets
         if image is None:
             pixels = self.canvas.pixels.numpy()
         else:
-            picture = _resized(_picture(image, "image"), self._size())
+            picture = pictures.resized(pictures.checked(image, "image"), self._size())
             pixels = (color.luminance(picture) if self.preserve_color == "luminance" else picture)[None]
-        return {name: float(value) for name, value in self._values(tf.constant(pixels)).items()}
+        return {name: float(value) for name, value in self.objective(tf.constant(pixels), targets).items()}
 
     # Training.
 
-    def compile(
+    def compile(  # type: ignore[override]  # a picture is the one player
         self,
         optimizer: keras.optimizers.Optimizer | str | None = None,
         *,
@@ -379,10 +292,10 @@ class GatysStyleTransfer(GenerativeModel):
 
     def train_step(self, data):
         """One step of the optimizer; the data count steps and are nothing else."""
-        pixels = self.canvas.pixels
+        pixels, targets = self.canvas.pixels, self.targets
 
         def values():
-            return self._values(pixels.value)
+            return self.objective(pixels.value, targets)
 
         optimizer = self.image_optimizer
         if isinstance(optimizer, LBFGS):
@@ -394,9 +307,7 @@ class GatysStyleTransfer(GenerativeModel):
             found = optimizer.minimize(parts, [pixels])
             checked = {"image_loss": found.loss, "the gradient of the image": found.gradient_norm}
             with tf.control_dependencies([self._assert_finite(checked)]):
-                # A place that was tried and not taken is not reported.
-                logs = {name: tf.identity(value) for name, value in found.reported.items()}
-            self.log(**{**logs, "loss": found.loss}, image_gradient_norm=found.gradient_norm)
+                self.log(**{**found.reported, "loss": found.loss}, image_gradient_norm=found.gradient_norm)
         else:
             with self.random_stream() as stream:
                 again = self.repeatable(stream, lambda: values()["loss"])
@@ -407,7 +318,7 @@ class GatysStyleTransfer(GenerativeModel):
         self.finish_step()
         return self.results()
 
-    def fit(
+    def fit(  # type: ignore[override]  # there are no data
         self,
         steps: int = 150,
         *,
@@ -448,7 +359,7 @@ class GatysStyleTransfer(GenerativeModel):
     @property
     def image(self) -> np.ndarray:
         """The picture as it is now: float32 (height, width, 3) of the content's size, in [-1, 1]."""
-        picture = _resized(self.canvas.pixels.numpy()[0], self.image_shape[:2])
+        picture = pictures.resized(self.canvas.pixels.numpy()[0], self.image_shape[:2])
         if self.preserve_color == "luminance":
             return color.with_luminance(self.content.numpy(), picture)
         return np.clip(picture, -1.0, 1.0)
@@ -456,12 +367,13 @@ class GatysStyleTransfer(GenerativeModel):
     def get_config(self) -> dict:
         """The arguments that make an equal model; its pictures are among its weights, of these shapes."""
         names = (
-            *("content_weight", "style_weight", "total_variation_weight", "style_loss", "style_weights"),
-            *("scales", "steps_per_scale", "style_scale", "preserve_color"),
-            *("content_layers", "style_layers", "seed", "name", "scale"),
+            *("content_layers", "style_layers", "style_loss", "style_weights", "scales", "steps_per_scale"),
+            *("style_scale", "preserve_color", "seed", "name", "scale"),
         )
+        weights = ("content_weight", "style_weight", "total_variation_weight")
         return {
             **{name: getattr(self, name) for name in names},
+            **dict(zip(weights, self.loss_weights, strict=True)),
             "backbone": keras.saving.serialize_keras_object(self.backbone),
             "content_shape": self.image_shape,
             "style_shapes": [tuple(style.shape) for style in self.styles],
@@ -474,7 +386,7 @@ class GatysStyleTransfer(GenerativeModel):
         config = dict(config)
         content = np.zeros(config.pop("content_shape"), np.float32)
         styles = [np.zeros(shape, np.float32) for shape in config.pop("style_shapes")]
-        masks = np.ones((len(styles), *content.shape[:2])) if config.pop("masked") else None
+        masks = [np.ones(content.shape[:2])] * len(styles) if config.pop("masked") else None
         scale = config.pop("scale")
         backbone = keras.saving.deserialize_keras_object(config.pop("backbone"), custom_objects)
         model = cls(content, styles, masks=masks, backbone=backbone, **config)
@@ -494,7 +406,7 @@ class _StopAt(keras.callbacks.Callback):
             self.model.stop_training = True
 
 
-def gatys(
+def gatys_stylize(
     content: Any,
     style: Any,
     *,
@@ -528,62 +440,18 @@ def gatys(
     return model.image
 
 
-# Pictures, sizes and masks.
+def _layers(layers: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
+    return dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
 
 
-def _several(styles: Any) -> bool:
-    return isinstance(styles, (list, tuple)) or np.ndim(styles) == 4
-
-
-def _picture(image: Any, role: str) -> np.ndarray:
-    image = np.asarray(image, np.float32)
-    if image.ndim != 3 or image.shape[-1] not in (1, 3):
-        raise ValueError(f"The {role} must have shape (height, width, 3); received {image.shape}.")
-    if not np.abs(image).max(initial=0) <= 1 + 1e-3:
-        raise ValueError(
-            f"The {role} must be in [-1, 1]; received values from {image.min():g} to {image.max():g}. For "
-            "bytes use image / 127.5 - 1, or read files with keras_gen.image.load_image."
-        )
-    return image
-
-
-def _style_weights(weights: Sequence[float] | None, count: int, shared: bool) -> tuple[float, ...]:
+def _style_weights(weights: Sequence[float] | None, count: int) -> list[float]:
     given = [1.0] * count if weights is None else [float(weight) for weight in weights]
     if count == 0 or len(given) != count or min(given) < 0 or sum(given) <= 0:
         raise ValueError(
-            f"There must be one style or more, and a weight of 0 or more for each, not all 0; received "
+            "There must be one style or more, and for each a weight of 0 or more, not all 0; received "
             f"{count} styles and weights {given}."
         )
-    return tuple(weight / sum(given) for weight in given) if shared else tuple(given)
-
-
-def _checked_masks(masks: Sequence[Any], content: np.ndarray, styles: Sequence[np.ndarray]) -> np.ndarray:
-    shape = (len(styles), *content.shape[:2])
-    found = [np.shape(mask) for mask in masks]
-    if found != [shape[1:]] * len(styles):
-        raise ValueError(f"masks must be {len(styles)}, one a style, each of {shape[1:]}; received {found}.")
-    stacked = np.stack([np.asarray(mask, np.float32) for mask in masks])
-    if not (stacked.min() >= 0 and stacked.max() <= 1):
-        raise ValueError(f"masks must be in [0, 1]; received {stacked.min():g} to {stacked.max():g}.")
-    return stacked
-
-
-def _scaled(shape: Sequence[int], scale: float) -> tuple[int, int]:
-    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
-
-
-def _fitting(shape: Sequence[int], longest: int) -> tuple[int, int]:
-    return _scaled(shape, longest / max(shape[:2]))
-
-
-def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    if tuple(image.shape[:2]) == tuple(size):
-        return image
-    return tf.image.resize(image, size, "bicubic", antialias=True).numpy()
-
-
-def _mean_square(values: tf.Tensor) -> tf.Tensor:
-    return tf.maximum(tf.reduce_mean(tf.square(tf.cast(values, tf.float32))), 1e-12)
+    return given
 
 
 def _fresh(thing: Any) -> Any:
