@@ -76,7 +76,7 @@ def transform(
     """
     av = _av()
     source, target = Path(source), Path(target)
-    _check_target(target, force)
+    check(target, force)
     if not source.is_file():
         raise FileNotFoundError(f"There is no video file {source}; give the path of a file such as film.mp4.")
     if target.exists() and source.samefile(target):
@@ -115,7 +115,7 @@ def transform(
                     waiting.append(item)
         if not report.frames:
             raise ValueError(f"{source} has no frame that can be read: it is damaged.")
-        _check_target(target, force)
+        check(target, force)
     return report
 
 
@@ -137,7 +137,7 @@ def write(
         ImportError, FileExistsError, ValueError, OSError: As in `transform`.
     """
     target = Path(target)
-    _check_target(target, force)
+    check(target, force)
     count, exact = 0, Fraction(rate).limit_denominator(1001)
     if exact <= 0:
         raise ValueError(f"A film needs more than 0 frames a second; received {rate}.")
@@ -148,8 +148,16 @@ def write(
                 count += 1
         if not count:
             raise ValueError("There are no frames to write.")
-        _check_target(target, force)
+        check(target, force)
     return count
+
+
+def check(target: Path, force: bool) -> None:
+    """Raises what `transform` raises of a target, before anything is done."""
+    _av()
+    if target.suffix.lower() not in _ENCODERS:
+        raise ValueError(f"{target} must end in {', '.join(_ENCODERS)}: the ending says the format.")
+    refuse_existing(target, force)
 
 
 @dataclass
@@ -334,12 +342,6 @@ def _opened(source: Path) -> Any:
         reading.close()
         raise ValueError(f"{source} has no pictures, only sound or text.")
     return reading
-
-
-def _check_target(target: Path, force: bool) -> None:
-    if target.suffix.lower() not in _ENCODERS:
-        raise ValueError(f"{target} must end in {', '.join(_ENCODERS)}: the ending says the format.")
-    refuse_existing(target, force)
 
 
 def _av() -> Any:

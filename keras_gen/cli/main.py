@@ -19,7 +19,9 @@ from keras_gen.cli import (
     sample,
     stylize,
     train,
+    train_style,
     traverse,
+    video,
 )
 from keras_gen.cli.console import show
 
@@ -82,6 +84,8 @@ app.command("traverse")(traverse.traverse)
 app.command("embed")(embed.embed)
 app.command("curvature")(curvature.curvature)
 app.command("stylize")(stylize.stylize)
+app.command("train-style")(train_style.train_style)
+app.command("video")(video.video)
 
 
 def main() -> None:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from keras_gen.layers.instance_statistics import spatial_moments
+
 
 def _shares(features: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
     """Each pixel's weight in a mean over the image, or over the mask: they sum to one."""
@@ -88,6 +90,8 @@ def adain(
 ) -> tf.Tensor:
     """Gives every channel of the content the mean and standard deviation that it has in the style.
 
+    Within a `layers.InstanceStatistics` block the content's own statistics are those that it gives.
+
     Args:
         content: features (batch, height, width, channels).
         style: features (batch or 1, any height, any width, channels).
@@ -100,9 +104,10 @@ def adain(
     Reference: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization, 2017,
     arXiv:1703.06868.
     """
-    mean, deviation = channel_moments(content, epsilon=epsilon)
+    content = _float(content)
+    mean, variance = spatial_moments(content)
     style_mean, style_deviation = channel_moments(style, style_mask, epsilon)
-    return (_float(content) - mean) / deviation * style_deviation + style_mean
+    return (content - mean) / tf.sqrt(variance + epsilon) * style_deviation + style_mean
 
 
 def total_variation(images: tf.Tensor) -> tf.Tensor:

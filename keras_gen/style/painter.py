@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ METHODS = ("fast", "adain", "gatys")
 #: The longer side that optimizing a picture takes by default: minutes, not hours.
 GATYS_SIZE = 512
 
+_MARGIN = 16  # pixels of mirror image around a picture, as in the models' own `stylize`
+_ADAIN_MULTIPLE = 8
+
 
 class Painter:
     """Paints pictures in chosen styles.
@@ -28,6 +32,7 @@ class Painter:
         size: The longer side that pictures should have; None leaves them at their own.
         strength: From 0, the picture as it is, to 1.
         preserve_color: Takes only brightness from the style; the colours stay the picture's.
+        slow: Whether a picture takes minutes rather than seconds.
 
     Raises:
         ValueError: `strength` is out of range.
@@ -40,11 +45,12 @@ class Painter:
         size: int | None = None,
         strength: float = 1.0,
         preserve_color: bool = False,
+        slow: bool = False,
     ) -> None:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1; received {strength}.")
         self.paint, self.name, self.size = paint, name, size
-        self.strength, self.preserve_color = strength, preserve_color
+        self.strength, self.preserve_color, self.slow = strength, preserve_color, slow
 
     def __call__(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """The picture painted: uint8 (height, width, 3) in and out."""
@@ -107,7 +113,7 @@ def find_style(name: str, names: Sequence[str]) -> str:
 
 
 def load(path: Path) -> Any:
-    """A style model that `train-style` has made: a run folder, or one of its .keras files.
+    """A style model that `train-style` has made: a run folder, one of its .keras files, or a packed .npz.
 
     Raises:
         FileNotFoundError: There is none.
@@ -115,7 +121,7 @@ def load(path: Path) -> Any:
     """
     import keras
 
-    import keras_gen.style  # noqa: F401 (registers the classes that the file names)
+    from keras_gen.style import pretrained  # the package, whose classes the file names
 
     path = Path(path)
     file = path / "checkpoints" / "last.keras" if path.is_dir() else path
@@ -123,6 +129,8 @@ def load(path: Path) -> Any:
         raise FileNotFoundError(f"There is no model {file}; `keras-gen train-style` makes one.")
     if not zipfile.is_zipfile(file):
         raise ValueError(f"{file} is not a model of Keras, or is damaged.")
+    if file.suffix == ".npz":
+        return pretrained(file)
     model = keras.saving.load_model(file)
     if not hasattr(model, "stylize"):
         raise ValueError(f"{file} holds a {type(model).__name__}, which does not stylize.")
@@ -151,7 +159,48 @@ def fast(model: Any, styles: Mapping[str, float], **options: Any) -> Painter:
     def network(images: tf.Tensor) -> tf.Tensor:
         return model((images, tf.repeat(weights, tf.shape(images)[0], axis=0)))
 
-    return Painter(Tiled(network, margin=16, multiple=MULTIPLE), "+".join(blend), **options)
+    return Painter(Tiled(network, margin=_MARGIN, multiple=MULTIPLE), "+".join(blend), **options)
+
+
+def adain(
+    model: Any,
+    paintings: Mapping[str, np.ndarray],
+    weights: Sequence[float],
+    strength: float = 1.0,
+    **options: Any,
+) -> Painter:
+    """Paints in the style of any paintings by one pass of an `AdaINStyleTransfer`, at any size.
+
+    Args:
+        model: The model.
+        paintings: float32 (height, width, 3) in [-1, 1], by name; their strokes come out at their size.
+        weights: Of the paintings.
+        strength: From 0, the picture's own statistics of features, to 1, the paintings'.
+        **options: Of `Painter`.
+    """
+    import tensorflow as tf
+
+    from keras_gen.style import adain as exchanged
+    from keras_gen.style.tiles import Tiled
+
+    encoder, decode = model.sampler.encoder, model.sampler.decode
+    shares = np.asarray(weights, "float32") / np.sum(weights)
+    styles = []
+    for painting in paintings.values():
+        borders = [(_MARGIN, _MARGIN + -side % _ADAIN_MULTIPLE) for side in painting.shape[:2]]
+        padded = np.pad(painting, [*borders, (0, 0)], "reflect")
+        styles.append(tf.cast(encoder(tf.constant(padded[None]), training=False), tf.float32))
+
+    def network(images: tf.Tensor) -> tf.Tensor:
+        content = tf.cast(encoder(images, training=False), tf.float32)
+        mixed = tf.add_n(
+            [share * exchanged(content, style) for share, style in zip(shares, styles, strict=True)]
+        )
+        return decode(content + strength * (mixed - content))
+
+    return Painter(
+        Tiled(network, overlap=256, margin=_MARGIN, multiple=_ADAIN_MULTIPLE), "+".join(paintings), **options
+    )
 
 
 def gatys(
@@ -170,13 +219,13 @@ def gatys(
     def paint(pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         import keras
 
-        from keras_gen.style.gatys import gatys as optimized
+        from keras_gen.style import gatys_stylize
 
         count = iter(range(1, steps + 1))
         report = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda batch, logs: progress and progress(next(count, steps), steps)
         )
-        made = optimized(
+        made = gatys_stylize(
             pixels.astype("float32") / 127.5 - 1,
             list(paintings.values()),
             style_weights=list(weights),
@@ -185,7 +234,7 @@ def gatys(
         )
         return np.round(np.clip(made, -1, 1) * 127.5 + 127.5).astype("uint8")
 
-    return Painter(paint, "+".join(paintings), **options)
+    return Painter(paint, "+".join(paintings), slow=True, **options)
 
 
 def choose(
@@ -199,9 +248,9 @@ def choose(
 
     Args:
         styles: Names, or files of paintings, each with "=WEIGHT" where they are to be blended.
-        method: One of `METHODS`; None takes "fast" for names, and for paintings "adain" where the package
-            has its weights, or else "gatys".
-        model: A run of `train-style` or its file in place of the package's weights.
+        method: One of `METHODS`; None takes "fast" for names, and for paintings "adain" where `model` is one
+            or the package has its weights, or else "gatys".
+        model: A run or file, as `load` reads, in place of the package's weights.
         steps: Of "gatys".
         **options: Of `Painter`.
 
@@ -215,8 +264,11 @@ def choose(
         look_up("method", method, dict.fromkeys(METHODS))
     if files and len(files) < len(weights):
         raise ValueError("Paintings and styles by name do not blend with each other: give one kind.")
+    known = None if model is None else load(model)
     if not files and method in (None, "fast"):
-        known = packaged("fast") if model is None else load(model)
+        known = known or packaged("fast")
+        if not hasattr(known, "styles"):
+            raise ValueError(f"A {type(known).__name__} takes its style from a painting: give its file.")
         if not weights:
             raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
         for name in weights:
@@ -234,9 +286,19 @@ def choose(
         raise ValueError(f"The method {method} takes its style from a painting: give its file by --style.")
     from keras_gen.image import load_image
 
-    size = GATYS_SIZE if options.get("size") is None else options["size"]
-    paintings = {Path(file).stem: load_image(file, max_size=max(size, 256)) for file in files}
-    return gatys(paintings, list(weights.values()), steps, **options)
+    shares = list(weights.values())
+    paintings = {Path(file).stem: load_image(file, max_size=GATYS_SIZE) for file in files}
+    if method is None and known is None:
+        with contextlib.suppress(FileNotFoundError):
+            known = packaged("adain")
+    if method != "gatys" and (method == "adain" or known is not None):
+        known = known or packaged("adain")
+        if hasattr(known, "styles"):
+            raise ValueError(
+                f"A {type(known).__name__} paints only in its own styles: leave out --model, or the painting."
+            )
+        return adain(known, paintings, shares, **options)
+    return gatys(paintings, shares, steps, **options)
 
 
 def every(model: Path | None = None, **options: Any) -> dict[str, Painter]:
@@ -265,10 +327,13 @@ def packaged(method: str) -> Any:
     Raises:
         FileNotFoundError: None come with it.
     """
-    file = Path(__file__).parent / "weights" / f"{method}.keras"
-    if not file.is_file():
+    from keras_gen.style import pretrained
+
+    try:
+        return pretrained() if method == "fast" else pretrained(method)
+    except FileNotFoundError:
         raise FileNotFoundError(
             f"This build of keras-gen comes without weights for the {method} method: train your own by "
-            "`keras-gen train-style`, and give its run by --model; or give a painting's file by --style."
-        )
-    return load(file)
+            "`keras-gen train-style`, and give its run by --model; or give a painting by --style, with "
+            "--method gatys."
+        ) from None

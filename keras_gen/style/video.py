@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from keras_gen.optical_flow import consistency, optical_flow, warp
+from keras_gen.pictures import Picture
+
+
+def stylized(
+    paint: Callable[[np.ndarray], np.ndarray], blend: RecurrentBlend, size: int | None = None
+) -> Callable[[np.ndarray], np.ndarray]:
+    """A function of frames, to be called in their order, that paints them and holds flicker down.
+
+    Args:
+        paint: Paints one picture, uint8 (height, width, 3) in and out.
+        blend: One that has seen no frame yet.
+        size: The longer side that frames are brought to first; None leaves them.
+    """
+
+    def change(frame: np.ndarray) -> np.ndarray:
+        if size is not None:
+            frame = Picture(frame).resized(size).pixels
+        return blend(frame, paint(frame))
+
+    return change
 
 
 class RecurrentBlend:
