@@ -23,7 +23,7 @@ Stylize = Callable[[np.ndarray], np.ndarray]
 
 
 def camera(kind: str, frames: int, size: tuple[int, int], photo: tuple[int, int]) -> Iterator[tuple]:
-    """For each frame the pixel of the photograph in its top left corner, and the photograph's pixels a pixel."""
+    """For each frame its top left corner in the photograph, and how many of its pixels make one."""
     height, width = size
     for t in np.arange(frames):
         middle = np.array(photo) / 2
@@ -46,7 +46,6 @@ def film(photo: np.ndarray, kind: str, frames: int, size: tuple[int, int]) -> tu
     padded = photo.astype("float32")
     for corner, scale in camera(kind, frames, size, photo.shape[:2]):
         where = corner + scale * grid
-        canvas = np.zeros((*size, 3), "float32")
         # The warp samples an image of the frame's size: cut one out that holds all of it.
         low = np.clip(np.floor(where[0, 0]).astype(int), 0, None)
         cut = padded[low[0] : low[0] + 2 * size[0], low[1] : low[1] + 2 * size[1]]
@@ -77,14 +76,14 @@ def temporal_error(shown: list[np.ndarray], flows: list[np.ndarray]) -> float:
 
 
 def measure(
-    stylize: Stylize, photo: np.ndarray, kind: str, frames: int, size: tuple[int, int], momentum: float
+    stylize: Stylize, photo: np.ndarray, kind: str, frames: int, size: tuple[int, int], momentum: float | None
 ):
     """Temporal errors of frame by frame and of the blend, on one film."""
     from keras_gen.style.video import RecurrentBlend
 
     shots, flows = film(photo, kind, frames, size)
     alone = [stylize(shot) for shot in shots]
-    blend = RecurrentBlend(momentum) if momentum >= 0 else RecurrentBlend()
+    blend = RecurrentBlend() if momentum is None else RecurrentBlend(momentum)
     began = time.perf_counter()
     blended = [blend(shot, made) for shot, made in zip(shots, alone, strict=True)]
     seconds = (time.perf_counter() - began) / frames
@@ -99,3 +98,39 @@ def measure(
         "sharpness": round(float(slopes[1] / slopes[0]), 4),
         "blend_ms": round(1000 * seconds, 1),
     }
+
+
+def main() -> None:
+    """Prints the measurements."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("photos", type=Path, help="a photograph, or a folder of them")
+    parser.add_argument("--style", action="append", default=[], help="repeatable; all of the model by default")
+    parser.add_argument("--model", type=Path, help="a run or file of train-style; the package's by default")
+    parser.add_argument("--size", type=int, default=384, help="width of the films, three quarters of it high")
+    parser.add_argument("--frames", type=int, default=16)
+    parser.add_argument("--momentum", type=float, help="of the blend; its own by default")
+    parser.add_argument("--count", type=int, default=4, help="photographs to take, evenly from the folder")
+    arguments = parser.parse_args()
+
+    from keras_gen import pictures
+    from keras_gen.style import painter
+
+    painters = painter.every(arguments.model)
+    names = [painter.find_style(name, list(painters)) for name in arguments.style] or list(painters)
+    found = pictures.find(arguments.photos)
+    found = found[:: max(1, len(found) // arguments.count)][: arguments.count]
+    size = (arguments.size * 3 // 4, arguments.size)
+    ratios = []
+    for path in found:
+        photo = pictures.read(path).resized(2 * arguments.size).over_white
+        for name in names:
+            for kind in ("pan", "fast pan", "zoom"):
+                measured = measure(painters[name], photo, kind, arguments.frames, size, arguments.momentum)
+                ratios.append(measured["ratio"])
+                print(json.dumps({"photo": path.stem, "style": name, **measured}), flush=True)
+    summary = {"films": len(ratios), "mean_ratio": round(statistics.mean(ratios), 4), "worst": max(ratios)}
+    print(json.dumps({"summary": summary}))
+
+
+if __name__ == "__main__":
+    main()
