@@ -66,6 +66,8 @@ def transformer_net(
         x = residual(x, f"block{i}")
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")
     x = normalized(convolution(x, 3 * width // 2, 3, "detail"), "detail")
-    x = ResizeConvolution2D(3, 5, name="up2")(x)
+    # Small at first: a saturated tanh learns slowly.
+    faint = keras.initializers.VarianceScaling(0.1, "fan_avg", "uniform")
+    x = ResizeConvolution2D(3, 5, kernel_initializer=faint, name="up2")(x)
     outputs = keras.layers.Activation("tanh", dtype="float32", name="outputs")(x)
     return keras.Model([images, weights], outputs, name="transformer_net")

@@ -1,5 +1,6 @@
 """Style transfer: the statistics that carry a style, and the systems that move it from picture to picture."""
 
+from keras_gen.style.adain import AdaINStyleTransfer
 from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.gatys import GatysStyleTransfer, gatys_stylize
 from keras_gen.style.operators import (
@@ -12,9 +13,10 @@ from keras_gen.style.operators import (
     moments_loss,
     total_variation,
 )
-from keras_gen.style.pretrained import pack, pretrained
+from keras_gen.style.packed import pack, pretrained
 
 __all__ = [
+    "AdaINStyleTransfer",
     "FastStyleTransfer",
     "GatysStyleTransfer",
     "adain",

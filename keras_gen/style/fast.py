@@ -123,17 +123,9 @@ class FastStyleTransfer(FeedForwardStyle):
         draws = stream.uniform(tf.shape(images)[0], ())
         return images, tf.one_hot(tf.cast(draws * count, tf.int32), count)
 
-    def losses_of(
-        self, network: keras.Model, images: tf.Tensor, weights: tf.Tensor, *, training: bool = False
-    ) -> dict[str, tf.Tensor]:
-        """The parts of the loss, by name, each the mean over the images.
-
-        Args:
-            network: the trained one, or its moving average.
-            images: (batch, height, width, 3) in [-1, 1], sides multiples of 4.
-            weights: one-hot (batch, styles).
-            training: passed to the network.
-        """
+    def losses_of(self, network, *examples, training=False):
+        """The loss and its parts on photographs and one-hot weights; see `FeedForwardStyle`."""
+        images, weights = examples
         grams = {
             tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
@@ -235,6 +227,7 @@ class FastStyleTransfer(FeedForwardStyle):
             self._painter_network = network
             self._painter = tf.function(
                 lambda images, weights: tf.cast(network([images, weights], training=False), tf.float32),
+                autograph=False,
                 input_signature=[
                     tf.TensorSpec((1, None, None, 3)),
                     tf.TensorSpec((1, len(self.styles))),

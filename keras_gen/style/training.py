@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from keras_gen.style.fast import FastStyleTransfer
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _LARGER = 1.5  # photographs are this much larger than the crops that are trained on
+_RISE = 50  # steps
 _PREVIEWS = 3  # photographs on a sheet of previews
 
 
@@ -94,15 +96,15 @@ def train_style(
     content: str,
     out: Path,
     *,
-    steps: int = 8000,
+    steps: int = 6000,
     width: int = 16,
     separable: bool = True,
     batch_size: int = 4,
     crop: int = 256,
     painting_size: int = 512,
-    style_weight: float | Sequence[float] = 4.0,
+    style_weight: float | Sequence[float] = 6.0,
     total_variation_weight: float = 0.1,
-    learning_rate: float = 2e-3,
+    learning_rate: float = 5e-3,
     precision_name: str = "auto",
     backbone: str = "auto",
     seed: int = 0,
@@ -126,12 +128,12 @@ def train_style(
         style_weight: weight of the style loss against the content's: one number, or one for each style in
             the order of their names.
         total_variation_weight: weight of smoothness.
-        learning_rate: of Adam at the start; it falls to nothing along a cosine.
+        learning_rate: of Adam at its highest, after 50 steps; it falls to nothing along a cosine.
         precision_name: "auto", "float32" or "bfloat16".
         backbone: where VGG's weights come from; see `networks.vgg`.
         seed: of weights, order, crops and styles.
-        resume: go on from out's last checkpoint; all other options are then those that it was begun with,
-            but for steps, which may not shrink.
+        resume: go on from out's last checkpoint, which holds the network, its styles and the weights of the
+            loss. Content, crop, batch_size, learning_rate and steps are taken from here, and may change.
         minutes_between: of checkpoints and previews.
         callbacks: further ones, such as a progress bar.
         say: is told what is being done, a line at a time.
@@ -164,17 +166,16 @@ def train_style(
             features={"backbone": backbone},
             seed=seed,
         )
-        schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-        model.compile(optimizers.Adam(schedule), ema_decay=0.99)
+        model.compile(optimizers.Adam(learning_rate), ema_decay=0.99)
         model.adapt({name: read_painting(path, painting_size) for name, path in paintings.items()})
     batches = photographs(content, crop, batch_size, seed)
     an_epoch = int(batches.cardinality())
     if an_epoch < 1:
         raise ValueError(f"{content} holds fewer photographs than a batch of {batch_size}.")
-    sheet = next(iter(photographs(content, crop, _PREVIEWS, seed))).numpy()
+    sheet = next(iter(photographs(content, crop, batch_size, seed))).numpy()[:_PREVIEWS]
     keeper = _Keeper(run, sheet, 60 * minutes_between, steps)
     stop = kc.StopOnSignal([keeper.save])
-    everything = [kc.History(run.history), keeper, *callbacks, stop]
+    everything = [_Cosine(learning_rate, steps), kc.History(run.history), keeper, *callbacks, stop]
     try:
         while (done := int(model.step.numpy())) < steps:
             epoch, begun = divmod(done, an_epoch)
@@ -188,6 +189,21 @@ def train_style(
         stop.restore()
     keeper.save()
     return model
+
+
+class _Cosine(keras.callbacks.Callback):
+    """The learning rate of each step: up to its peak in 50, then down to nothing along a cosine."""
+
+    def __init__(self, peak: float, steps: int):
+        super().__init__()
+        self.peak, self.steps = peak, steps
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Sets it, from the model's own count of steps, so that a run may be resumed for more of them."""
+        step = int(self.model.step.numpy())
+        rise = min(1.0, (step + 1) / _RISE)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        self.model.model_optimizer.learning_rate = self.peak * rise * fall
 
 
 class _Keeper(keras.callbacks.Callback):
