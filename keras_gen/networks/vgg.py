@@ -33,6 +33,11 @@ def tap_names(network: str = "vgg16") -> tuple[str, ...]:
     return tuple(f"relu{i}_{j}" for i, count in enumerate(counts, 1) for j in range(1, count + 1))
 
 
+def channels(tap: str) -> int:
+    """The number of channels of a tap, e.g. 256 of relu3_3."""
+    return _FILTERS[int(tap[4]) - 1]
+
+
 def vgg16(taps: Sequence[str], **options: Any) -> keras.Model:
     """VGG-16 up to the deepest of the taps; see `vgg` for the options."""
     return vgg("vgg16", taps, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 
@@ -35,14 +37,26 @@ def gram_matrix(features: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor
     Reference: Image Style Transfer Using Convolutional Neural Networks, 2016, CVPR (arXiv:1508.06576).
     """
     features = tf.convert_to_tensor(features)
-    shape = tf.shape(features)
-    batch, channels = shape[0], features.shape[-1]
-    weighted = (
-        features if mask is None else features * tf.cast(_shares(_float(features), mask), features.dtype)
-    )
-    rows = tf.reshape(features, (batch, -1, channels))
-    products = _float(tf.matmul(tf.reshape(weighted, (batch, -1, channels)), rows, transpose_a=True))
-    return products / tf.cast(shape[1] * shape[2], products.dtype) if mask is None else products
+    if mask is None:
+        return _products(features) / tf.cast(tf.reduce_prod(tf.shape(features)[1:3]), _float(features).dtype)
+    weighted = features * tf.cast(_shares(_float(features), mask), features.dtype)
+    return _float(tf.matmul(_rows(weighted), _rows(features), transpose_a=True))
+
+
+def _rows(features: tf.Tensor) -> tf.Tensor:
+    return tf.reshape(features, (tf.shape(features)[0], -1, features.shape[-1]))
+
+
+@tf.custom_gradient
+def _products(features: tf.Tensor) -> tuple[tf.Tensor, Callable]:
+    """XᵀX, by whose symmetry its gradient takes one product in place of two."""
+    products = _float(tf.matmul(_rows(features), _rows(features), transpose_a=True))
+
+    def gradient(upstream):
+        symmetric = tf.cast(upstream + tf.linalg.matrix_transpose(upstream), features.dtype)
+        return tf.reshape(tf.matmul(_rows(features), symmetric), tf.shape(features))
+
+    return products, gradient
 
 
 def channel_moments(
