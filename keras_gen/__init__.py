@@ -38,6 +38,7 @@ _MODULES = (
     "optimizers",
     "penalties",
     "precision",
+    "style",
     "walks",
 )
 _NAMES = {

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_gen import atomic
+from keras_gen import atomic, pictures
 
 
 def dense_image_warp(image: Any, flow: Any) -> tf.Tensor:
@@ -259,38 +259,9 @@ def load_image(path: str | os.PathLike[str], max_size: int | None = None) -> np.
         FileNotFoundError: There is no such file.
         ValueError: It is not an image, is damaged, or `max_size` is less than 1.
     """
-    from PIL import Image, ImageOps
-
-    path = Path(path)
     if max_size is not None and max_size < 1:
         raise ValueError(f"max_size must be at least 1 pixel, received {max_size}.")
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no image file {path}; give the path of a file such as photo.jpg.")
-    try:
-        with Image.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened)
-    except PermissionError:
-        raise
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} is not an image that Pillow can read, or is damaged: {error}.") from error
-    if image.mode.startswith(("I", "F")):
-        image = Image.fromarray(_to_bytes(np.asarray(image, "float64"), image.mode))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    image = image.convert("RGB")
-    if max_size is not None and max(image.size) > max_size:
-        ratio = max_size / max(image.size)
-        width, height = (max(1, round(side * ratio)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    return np.asarray(image, "float32") / 127.5 - 1.0
-
-
-def _to_bytes(grey: np.ndarray, mode: str) -> np.ndarray:
-    """Grey values of more than eight bits as bytes; Pillow itself would cut them off at 255."""
-    if mode.startswith("I"):
-        white = 65535.0
-    else:  # floating point has no fixed range: take the smallest usual one that holds the values
-        white = next((w for w in (1.0, 255.0, 65535.0) if grey.max() <= w), grey.max())
-    return np.round(np.clip(grey / white, 0.0, 1.0) * 255.0).astype("uint8")
+    picture = pictures.Picture(pictures.read(path).over_white)
+    if max_size is not None and max(picture.pixels.shape[:2]) > max_size:
+        picture = picture.resized(max_size)
+    return picture.pixels.astype("float32") / 127.5 - 1.0

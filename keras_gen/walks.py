@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
+
+from keras_gen.image import make_grid
 
 
 def slerp(start: np.ndarray, end: np.ndarray, steps: int) -> np.ndarray:
@@ -59,3 +64,62 @@ def traverse(point: np.ndarray, units: np.ndarray, steps: int = 9, reach: float 
     for row, unit in enumerate(units):
         points[row, :, unit] = np.linspace(-reach, reach, steps)
     return points
+
+
+def loop(points: np.ndarray, steps: int) -> np.ndarray:
+    """Spherical interpolation from each point to the next, and from the last to the first.
+
+    Args:
+        points: (count, …, latent_dim), two or more.
+        steps: points on each way, its end not among them.
+
+    Returns:
+        (count · steps, …, latent_dim), float32, which can be shown over and over.
+
+    Raises:
+        ValueError: fewer than two points, or less than one step.
+    """
+    if len(points) < 2 or steps < 1:
+        raise ValueError(f"A loop needs two points and one step or more; received {len(points)} and {steps}.")
+    ends = np.concatenate([points[1:], points[:1]])
+    return np.concatenate([slerp(a, b, steps + 1)[:-1] for a, b in zip(points, ends, strict=True)])
+
+
+def film(
+    model: Any,
+    walks: int,
+    points: int,
+    steps: int,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[np.ndarray]:
+    """Frames of walks through a latent space, side by side; the last leads back to the first.
+
+    Args:
+        model: a generative model with continuous latents; a conditional one shows each class in turn.
+        walks: how many at a time.
+        points: latent vectors on a walk.
+        steps: frames from each to the next.
+        seed: of the latent vectors.
+        progress: called after each frame with how many are done, and how many there are.
+
+    Returns:
+        An iterator of uint8 (height, width, 3).
+
+    Raises:
+        ValueError: the latents are codes, which have no points between.
+    """
+    latents = np.asarray(model.latents(walks * points, seed))
+    if latents.dtype.kind != "f":
+        raise ValueError(f"The latents of a {type(model).__name__} are codes, which have no points between.")
+    way = loop(latents.reshape(points, walks, -1), steps)
+    classes = {"labels": np.arange(walks) % model.num_classes} if model.labelled else {}
+
+    def frames() -> Iterator[np.ndarray]:
+        for index, place in enumerate(way):
+            grid = make_grid(np.asarray(model.generate(place, **classes)))
+            yield np.repeat(grid, 3, axis=-1) if grid.shape[-1] == 1 else grid
+            if progress is not None:
+                progress(index + 1, len(way))
+
+    return frames()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from keras_gen.walks import slerp, traverse
+from keras_gen.walks import loop, slerp, traverse
 
 
 def test_slerp_is_an_arc_between_its_ends():
@@ -22,3 +22,13 @@ def test_traverse_moves_one_unit():
     np.testing.assert_array_equal(points[1], [[-2, 2, 3], [0, 2, 3], [2, 2, 3]])
     with pytest.raises(ValueError, match="two steps or more"):
         traverse(np.zeros(2), np.array([0]), steps=1)
+
+
+def test_a_loop_ends_where_it_began():
+    points = np.random.default_rng(0).normal(size=(3, 2, 5))
+    way = loop(points, 4)
+    assert way.shape == (12, 2, 5)
+    np.testing.assert_allclose(way[::4], points, atol=1e-6)
+    np.testing.assert_allclose(way[8:], slerp(points[2], points[0], 5)[:4], atol=1e-6)
+    with pytest.raises(ValueError, match="two points"):
+        loop(points[:1], 4)

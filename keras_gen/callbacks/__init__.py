@@ -6,6 +6,7 @@ from keras_gen.callbacks.frechet import FrechetDistance
 from keras_gen.callbacks.history import History, LossPlot, read_history
 from keras_gen.callbacks.images import SampleGrid
 from keras_gen.callbacks.means import KeepMeans
+from keras_gen.callbacks.preview import Preview
 from keras_gen.callbacks.progress import Progress
 from keras_gen.callbacks.stopping import StopOnSignal, TimeBudget, TrainingInterrupted
 from keras_gen.callbacks.tensorboard import TensorBoard
@@ -17,6 +18,7 @@ __all__ = [
     "History",
     "KeepMeans",
     "LossPlot",
+    "Preview",
     "Progress",
     "SampleGrid",
     "StopOnSignal",

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,23 @@ def show(message: str, kind: str = "Error", style: str = "bold red") -> None:
     from rich.text import Text
 
     console(stderr=True).print(Text.assemble((f"{kind}: ", style), message))
+
+
+@contextlib.contextmanager
+def bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar on standard error that is moved by what is done and what there is; none without a terminal."""
+    shown = console(stderr=True)
+    if not shown.is_terminal:
+        yield lambda done, total: None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(bar_width=24))
+    with Progress(
+        *columns, MofNCompleteColumn(), TimeRemainingColumn(), console=shown, transient=True
+    ) as progress:
+        task = progress.add_task(name, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def start_tensorflow() -> None:

@@ -17,8 +17,11 @@ from keras_gen.cli import (
     list_,
     reconstruct,
     sample,
+    stylize,
     train,
+    train_style,
     traverse,
+    video,
 )
 from keras_gen.cli.console import show
 
@@ -80,6 +83,9 @@ app.command("interpolate")(interpolate.interpolate)
 app.command("traverse")(traverse.traverse)
 app.command("embed")(embed.embed)
 app.command("curvature")(curvature.curvature)
+app.command("stylize")(stylize.stylize)
+app.command("train-style")(train_style.train_style)
+app.command("video")(video.video)
 
 
 def main() -> None:

@@ -17,14 +17,19 @@ from keras.layers import (
 
 from keras_gen.layers.activation import LeakyReLU, leaky_relu
 from keras_gen.layers.batch_normalization import BatchNormalization
+from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
 from keras_gen.layers.dropout import Dropout
 from keras_gen.layers.instance_normalization import InstanceNormalization
+from keras_gen.layers.instance_statistics import InstanceStatistics, spatial_moments
+from keras_gen.layers.reflection_padding import ReflectionPadding2D
+from keras_gen.layers.resize_convolution import ResizeConvolution2D
 from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
 __all__ = [
     "Activation",
     "BatchNormalization",
+    "ConditionalInstanceNormalization",
     "Conv2D",
     "Conv2DTranspose",
     "Cropping2D",
@@ -33,13 +38,17 @@ __all__ = [
     "Flatten",
     "Input",
     "InstanceNormalization",
+    "InstanceStatistics",
     "LayerNormalization",
     "LeakyReLU",
+    "ReflectionPadding2D",
     "Reshape",
+    "ResizeConvolution2D",
     "SpectralNormalization",
     "UpSamplingConv2D",
     "VectorQuantizer",
     "ZeroPadding2D",
     "leaky_relu",
+    "spatial_moments",
     "straight_through",
 ]

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gen.layers.instance_statistics import spatial_moments
+
 
 @keras.saving.register_keras_serializable(package="keras_gen")
 class InstanceNormalization(keras.layers.Layer):
@@ -17,7 +19,8 @@ class InstanceNormalization(keras.layers.Layer):
 
     The statistics are two plain means and one `rsqrt`, without a reshape, so that the layer converts to a
     handful of built-in TFLite operators. Under `mixed_bfloat16` and `mixed_float16` statistics, gamma and
-    beta are float32 and only the result is rounded.
+    beta are float32 and only the result is rounded. Within an `InstanceStatistics` block the statistics are
+    those that it gives.
 
     Same function as `tensorflow_addons.layers.InstanceNormalization` and as
     `keras.layers.GroupNormalization(groups=-1)`; PyTorch's `InstanceNorm2d` has `epsilon=1e-5`.
@@ -81,13 +84,11 @@ class InstanceNormalization(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
-        axes = tuple(range(1, len(inputs.shape) - 1))
-        centered = x - ops.mean(x, axis=axes, keepdims=True)
-        variance = ops.mean(ops.square(centered), axis=axes, keepdims=True)
+        mean, variance = spatial_moments(x)
         factor = ops.rsqrt(variance + self.epsilon)
         if self.gamma is not None:
             factor = factor * ops.cast(self.gamma, x.dtype)
-        outputs = centered * factor
+        outputs = (x - mean) * factor
         if self.beta is not None:
             outputs = outputs + ops.cast(self.beta, x.dtype)
         return ops.cast(outputs, self.compute_dtype)

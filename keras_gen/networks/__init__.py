@@ -24,6 +24,7 @@ from keras_gen.networks.vae import (
     feature_discriminator,
     transposed_decoder,
 )
+from keras_gen.networks.vgg import vgg16, vgg19
 from keras_gen.networks.vq_vae import grid_decoder, grid_encoder, transformer_prior
 
 
@@ -134,4 +135,6 @@ __all__ = [
     "transposed_decoder",
     "tutorial32_discriminator",
     "tutorial32_generator",
+    "vgg16",
+    "vgg19",
 ]

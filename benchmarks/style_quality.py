@@ -1,0 +1,198 @@
+"""To how many iterations of Gatys's optimization does one pass of a feed-forward network correspond?
+
+Over pairs of photographs and paintings, the sum of content and style loss in VGG-16's features (Johnson et
+al.'s: content relu3_3; style relu1_2, relu2_2, relu3_3 and relu4_3; each relative to the picture's own, and
+style ten times as heavy, as FastStyleTransfer is trained) of
+
+* the photograph itself,
+* L-BFGS from the photograph, after 10, 20, 30, 50 and 80 iterations,
+* `stylize` of a FastStyleTransfer, for paintings whose file names hold the name of one of its styles, and of
+  an AdaINStyleTransfer, for all.
+
+    pip install -e ".[offline]"
+    python benchmarks/style_quality.py PHOTOS PAINTINGS --fast eight-styles --adain runs/adain/last.keras
+
+prints one JSON line a pair and method, and in the end the means, and for each network the number of
+iterations after which L-BFGS is as low, pair by pair.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.image import load_image, save_grid
+from keras_gen.networks.vgg import vgg
+from keras_gen.style import GatysStyleTransfer, gram_matrix
+from keras_gen.style.pictures import fitted, resized
+
+CONTENT, STYLE = ("relu3_3",), ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
+STYLE_WEIGHT = 10.0
+ITERATIONS = (10, 20, 30, 50, 80)
+
+
+def pictures(folder: Path, count: int | None) -> Iterator[tuple[str, np.ndarray]]:
+    """The images of a folder in the order of their names, evenly chosen if there are more than wanted."""
+    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
+    if count is not None and count < len(paths):
+        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, count).round().astype(int)]
+    for path in paths:
+        yield path.stem, load_image(path, 1024)
+
+
+def squared(image: np.ndarray, size: int) -> np.ndarray:
+    """The middle square at so many pixels."""
+    side = min(image.shape[:2])
+    top, left = (image.shape[0] - side) // 2, (image.shape[1] - side) // 2
+    return np.clip(resized(image[top : top + side, left : left + side], (size, size)), -1, 1)
+
+
+def energies(features: keras.Model, style: np.ndarray) -> dict[str, float]:
+    """The mean square of the style's Gram matrices by layer: weights that make it Johnson's sum of layers."""
+    found = features(style[None])
+    return {tap: float(tf.reduce_mean(tf.square(gram_matrix(found[tap])))) for tap in STYLE}
+
+
+def measured(model: GatysStyleTransfer, image: np.ndarray | None = None) -> dict[str, float]:
+    """Content and style loss and their sum."""
+    found = model.measure(model.image if image is None else image)
+    content, style = found["content_loss"], STYLE_WEIGHT * found["style_loss"]
+    return {"loss": content + style, "content": content, "style": style}
+
+
+def lookup(names: list[str], painting: str) -> str | None:
+    """The one of a network's styles that a painting's file name holds, all words in any order."""
+    return next((name for name in names if set(name.split("-")) <= set(painting.split("-"))), None)
+
+
+def equivalent(curve: dict[int, float], loss: float) -> float:
+    """Iterations after which the optimization is as low, interpolated; the last where it never is."""
+    steps = sorted(curve)
+    for before, after in itertools.pairwise(steps):
+        if curve[after] <= loss <= curve[before]:
+            return before + (after - before) * (curve[before] - loss) / (curve[before] - curve[after])
+    return 0.0 if loss >= curve[0] else float(steps[-1])
+
+
+def main() -> None:
+    """Runs all pairs; see the module's text."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("photos", type=Path, help="folder of photographs")
+    parser.add_argument("paintings", type=Path, help="folder of paintings")
+    parser.add_argument("--fast", help="a FastStyleTransfer: packed styles or a .keras file")
+    parser.add_argument("--adain", type=Path, help="an AdaINStyleTransfer: a .keras file")
+    parser.add_argument("--size", type=int, default=512, help="pixels of a side (default 512)")
+    parser.add_argument("--count", type=int, help="photographs and paintings to take (default all)")
+    parser.add_argument("--backbone", default="auto", help="weights of VGG-16 (default auto)")
+    parser.add_argument("--precision", default="float32", help="of the optimization's features")
+    parser.add_argument("--out", type=Path, help="folder for the pictures")
+    options = parser.parse_args()
+
+    stylizers: dict[str, Callable[[np.ndarray, str, np.ndarray], np.ndarray | None]] = {}
+    if options.fast:
+        if options.fast.endswith(".keras"):
+            fast = keras.saving.load_model(options.fast)
+        else:
+            from keras_gen.style import pretrained
+
+            fast = pretrained(options.fast)
+
+        def by_name(photo, name, painting):
+            style = lookup(list(fast.styles), name)
+            return None if style is None else fast.stylize(photo, style=style)
+
+        stylizers["fast"] = by_name
+    if options.adain:
+        adain = keras.saving.load_model(options.adain)
+        stylizers["adain"] = lambda photo, name, painting: adain.stylize(photo, style=painting)
+
+    taps = tuple(dict.fromkeys((*CONTENT, *STYLE)))
+    exact = vgg("vgg16", taps, backbone=options.backbone, dtype="float32")
+    lines: list[dict] = []
+
+    def report(**line):
+        lines.append(line)
+        print(json.dumps(line), flush=True)
+
+    for painting_name, painting in pictures(options.paintings, options.count):
+        (style,) = fitted(painting, options.size)
+        weights = energies(exact, style)
+        for photo_name, photo in pictures(options.photos, options.count):
+            content = squared(photo, options.size)
+            settings = {
+                "content_layers": CONTENT,
+                "style_layers": weights,
+                "style_weight": STYLE_WEIGHT,
+                "total_variation_weight": 0.0,
+            }
+            judge = GatysStyleTransfer(content, style, backbone=exact, **settings)
+            if options.precision == "float32":
+                model = judge
+            else:
+                model = GatysStyleTransfer(
+                    content, style, backbone=options.backbone, precision=options.precision, **settings
+                )
+            model.compile("lbfgs")
+            pair = {"photo": photo_name, "painting": painting_name, "size": options.size}
+            curve = {0: measured(judge, content)["loss"]}
+            report(**pair, method="photograph", **measured(judge, content))
+            seconds = 0.0
+            for before, after in itertools.pairwise((0, *ITERATIONS)):
+                begun = time.perf_counter()
+                model.fit(after - before, verbose=0)
+                seconds += time.perf_counter() - begun
+                found = measured(judge, model.image)
+                curve[after] = found["loss"]
+                report(**pair, method="gatys", iterations=after, seconds=round(seconds, 2), **found)
+            images = [content, model.image]
+            for name, stylize in stylizers.items():
+                stylize(content, painting_name, style)  # traced, which is no part of the time
+                begun = time.perf_counter()
+                image = stylize(content, painting_name, style)
+                if image is None:
+                    continue
+                seconds = round(time.perf_counter() - begun, 3)
+                found = measured(judge, np.clip(image, -1, 1))
+                iterations = round(equivalent(curve, found["loss"]), 1)
+                report(**pair, method=name, seconds=seconds, equivalent_iterations=iterations, **found)
+                images.append(image)
+            if options.out is not None:
+                save_grid(np.stack(images), options.out / f"{photo_name}--{painting_name}.png", columns=4)
+            keras.backend.clear_session()
+
+    # Networks are compared with the optimization of those pairs that they have painted.
+    for name in stylizers:
+        mine = [line for line in lines if line["method"] == name]
+        pairs = {(line["photo"], line["painting"]) for line in mine}
+        summary = {"network": name, "pairs": len(mine)}
+        if mine:
+            summary["loss"] = float(np.mean([line["loss"] for line in mine]))
+            summary["median_equivalent_iterations"] = float(
+                np.median([line["equivalent_iterations"] for line in mine])
+            )
+        for steps in ITERATIONS:
+            theirs = [
+                line["loss"]
+                for line in lines
+                if line.get("iterations") == steps and (line["photo"], line["painting"]) in pairs
+            ]
+            if theirs:
+                summary[f"gatys_{steps}"] = float(np.mean(theirs))
+        print(json.dumps(summary), flush=True)
+    for steps in ITERATIONS:
+        losses = [line["loss"] for line in lines if line.get("iterations") == steps]
+        print(json.dumps({"method": "gatys", "iterations": steps, "mean_loss": float(np.mean(losses))}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""`keras-gen stylize photo.jpg --style great-wave -o out.png`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from keras_gen.cli.console import bar, say, show, start_tensorflow
+
+_SHEET_SIZE = 512
+
+
+def stylize(
+    images: Annotated[
+        list[str], typer.Argument(metavar="IMAGE…", help="Image files, folders of them, or - for a pipe.")
+    ],
+    style: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--style",
+            "-s",
+            metavar="NAME[=WEIGHT]",
+            help="A style, or the file of a painting; repeatable, as in --style a=0.3 --style b=0.7.",
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out", "-o", help="File to write, folder for several, or -.  [default: IMAGE-STYLE, here]"
+        ),
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="fast, adain or gatys.  [default: fast for names; for paintings adain, else gatys]"
+        ),
+    ] = None,
+    strength: Annotated[float, typer.Option(help="From 0, the image as it is, to 1.")] = 1.0,
+    preserve_color: Annotated[
+        bool, typer.Option("--preserve-color", help="Keep the image's colours; the style gives brightness.")
+    ] = False,
+    size: Annotated[
+        int | None,
+        typer.Option(
+            min=16, help="Longer side in pixels.  [default: the image's; 512 with gatys and --sheet]"
+        ),
+    ] = None,
+    sheet: Annotated[
+        bool, typer.Option("--sheet", help="One picture that shows the image in every style.")
+    ] = False,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of gatys.")] = 150,
+    model: Annotated[
+        Path | None, typer.Option(help="Run of train-style, or a .keras file, in place of the package's.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
+) -> None:
+    """Paint images in the style of a painting, at any size.
+
+    Transparency is kept. In folders, what is there already is left out, and what is damaged is named.
+    """
+    from keras_gen import pictures
+
+    pairs, folder = _pairs(images, out, sheet, style or [])
+    if not folder:
+        pictures.format_of(pairs[0][1])
+        pictures.refuse_existing(pairs[0][1], force)
+    start_tensorflow()
+    from keras_gen.style import painter
+
+    tell = _quiet if any(target == pictures.PIPE for _, target in pairs) else say
+    if sheet:
+        if style:
+            raise ValueError("--sheet shows all styles: leave out --style.")
+        painters = painter.every(model, strength=strength, preserve_color=preserve_color)
+        paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
+        size = size or _SHEET_SIZE
+    else:
+        paint = painter.choose(
+            style or [], method, model, strength=strength, preserve_color=preserve_color, steps=steps
+        )
+        size = size or paint.size
+    failed, there = [], 0
+    with bar("painting") as advance:
+        for index, (source, target) in enumerate(pairs):
+            if folder and not force and Path(target).exists():
+                there += 1
+                continue
+            try:
+                _one(paint, source, target, size, force, sheet, advance if not folder else _nothing)
+            except (ValueError, OSError) as error:
+                if not folder:
+                    raise
+                failed.append(source)
+                show(f"{error} It is left out.", kind="Warning", style="yellow")
+            if folder:
+                advance(index + 1, len(pairs))
+    done = len(pairs) - len(failed) - there
+    if folder:
+        tell(
+            f"{done} images in {out}" + (f"; {there} were there already (--force replaces)" if there else "")
+        )
+    else:
+        tell(str(pairs[0][1]))
+    if failed:
+        raise ValueError(f"{len(failed)} of {len(pairs)} images could not be painted; the others are there.")
+
+
+def _one(
+    paint: Any, source: str, target: str, size: int | None, force: bool, sheet: bool, advance: Callable
+) -> None:
+    from keras_gen import pictures
+
+    picture = pictures.read(source)
+    if size is not None:
+        picture = picture.resized(size)
+    if sheet:
+        made = pictures.Picture(paint(picture.over_white, advance))
+    else:
+        made = picture._replace(pixels=paint(picture.pixels, advance))
+    pictures.write(made, target, force)
+
+
+def _pairs(
+    images: list[str], out: str | None, sheet: bool, style: list[str]
+) -> tuple[list[tuple[str, str]], bool]:
+    """What to read and where to write it, and whether that is a folder."""
+    from keras_gen.pictures import PIPE, find, same_ending
+
+    name = "sheet" if sheet else "+".join(Path(one.rpartition("=")[0] or one).stem for one in style)
+    folder = len(images) > 1 or Path(images[0]).is_dir()
+    if not folder:
+        if out is not None and out != PIPE and (Path(out).is_dir() or out.endswith("/")):
+            out = str(Path(out) / same_ending(Path(images[0]).name))
+        if out is None:
+            source = Path(images[0])
+            out = PIPE if images[0] == PIPE else same_ending(f"{source.stem}-{name}{source.suffix}")
+        return [(images[0], out)], False
+    if PIPE in images:
+        raise ValueError("- is one image by itself: give it alone.")
+    if out is None or out == PIPE or (Path(out).exists() and not Path(out).is_dir()):
+        raise ValueError("Several images go into a folder: name one by --out.")
+    pairs = []
+    for image in images:
+        root = Path(image)
+        for path in find(root):
+            inner = path.relative_to(root) if root.is_dir() else Path(path.name)
+            pairs.append((str(path), str(Path(out) / same_ending(inner))))
+    taken = [target for _, target in pairs]
+    twice = next((target for target in taken if taken.count(target) > 1), None)
+    if twice is not None:
+        raise ValueError(f"Two images would both become {twice}: paint their folders one at a time.")
+    return pairs, True
+
+
+def _quiet(message: str) -> None:
+    """Standard output is the picture."""
+
+
+def _nothing(done: int, total: int | None) -> None:
+    """The bar counts images, not tiles."""

@@ -1,0 +1,71 @@
+"""Conditional instance normalization: one scale and offset for every style, or any blend of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_gen.layers.instance_statistics import spatial_moments
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class ConditionalInstanceNormalization(keras.layers.Layer):
+    """Instance normalization whose scale and offset are the style's.
+
+    `y = (x - mean) / sqrt(variance + epsilon) * (w @ gamma) + w @ beta`, with the mean and (biased) variance
+    of one channel of one sample, and `w` the weights of the styles: one-hot for a single style, anything that
+    sums to one for a blend. A network of such layers holds many styles in shared convolutions.
+
+    Two means and one `rsqrt`, as in `InstanceNormalization`: it converts to a handful of built-in TFLite
+    operators. Under `mixed_bfloat16` statistics, gamma and beta are float32 and only the result is rounded.
+    Within an `InstanceStatistics` block the statistics are those that it gives.
+
+    Args:
+        styles: number of styles.
+        epsilon: positive number added to the variance.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Inputs: two tensors, `(batch, height, width, channels)` and the weights `(batch, styles)`. Output shape:
+    that of the first.
+
+    Raises:
+        ValueError: styles below one, epsilon not positive, or inputs of other shapes.
+
+    Reference: A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
+    """
+
+    def __init__(self, styles: int, epsilon: float = 1e-5, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if styles < 1 or not epsilon > 0:
+            raise ValueError(
+                f"styles must be at least 1 and epsilon above zero; received {styles} and {epsilon}."
+            )
+        self.styles, self.epsilon = int(styles), float(epsilon)
+
+    def build(self, input_shape: Any) -> None:
+        shapes = list(input_shape)
+        if len(shapes) != 2 or len(shapes[0]) != 4 or tuple(shapes[1])[1:] != (self.styles,):
+            raise ValueError(
+                "ConditionalInstanceNormalization takes [images (batch, height, width, channels), weights "
+                f"(batch, {self.styles})]; received {shapes}."
+            )
+        shape = (self.styles, shapes[0][-1])
+        self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
+        self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
+
+    def call(self, inputs: Any) -> Any:
+        images, weights = inputs
+        x = ops.cast(images, "float32")
+        weights = ops.cast(weights, "float32")
+        mean, variance = spatial_moments(x)
+        gamma = ops.expand_dims(ops.matmul(weights, self.gamma), (1, 2))
+        beta = ops.expand_dims(ops.matmul(weights, self.beta), (1, 2))
+        return ops.cast((x - mean) * (ops.rsqrt(variance + self.epsilon) * gamma) + beta, self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "styles": self.styles, "epsilon": self.epsilon}

@@ -1,0 +1,87 @@
+"""Nearest resize and convolution in one: up-sampling without a checkerboard, computed at the small size."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class ResizeConvolution2D(keras.layers.Layer):
+    """Nearest up-sampling by two, then a convolution of stride 1, as a convolution of the small image.
+
+    Weights and results (to rounding) are those of `UpSampling2D(2)` followed by a "same" `Conv2D`. That only
+    repeats pixels, so each of the four pixels that a small one becomes is a convolution of the small
+    image, by a kernel whose taps are sums of the large one's: one convolution to four times the channels, and
+    `depth_to_space`. No large image of many channels is ever made, and in TFLite both are built-in operators
+    that XNNPACK runs. Every output pixel meets the same number of taps, so there is no checkerboard, as there
+    is with transposed convolutions. `UpSamplingConv2D` is the same function by a transposed convolution.
+
+    Args:
+        filters: number of output channels.
+        kernel_size: an odd whole number.
+        kernel_initializer: initializer of the kernel.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape: `(batch, height, width, channels)`; output shape: `(batch, 2 height, 2 width, filters)`.
+
+    Raises:
+        ValueError: an even kernel_size.
+
+    Reference: Deconvolution and Checkerboard Artifacts, 2016, Distill (doi:10.23915/distill.00003).
+    """
+
+    def __init__(
+        self, filters: int, kernel_size: int = 3, kernel_initializer: Any = "glorot_uniform", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if kernel_size % 2 != 1:
+            raise ValueError(f"kernel_size must be odd; received {kernel_size}.")
+        self.filters, self.kernel_size = int(filters), int(kernel_size)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape: Any) -> None:
+        size = self.kernel_size
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(size, size, input_shape[-1], self.filters),
+            initializer=self.kernel_initializer,
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+    def call(self, inputs: Any) -> Any:
+        kernel = tf.convert_to_tensor(self.kernel)
+        # Along an axis: tap k of the large kernel meets small pixel s of output pixel p.
+        meets = tf.constant(_meeting(self.kernel_size), kernel.dtype)
+        small = tf.einsum("psk,qtl,klio->stipqo", meets, meets, kernel)
+        size, channels = meets.shape[1], kernel.shape[2]
+        small = tf.reshape(small, (size, size, channels, 4 * self.filters))
+        outputs = tf.nn.conv2d(inputs, small, 1, "SAME")
+        outputs = tf.nn.bias_add(outputs, tf.tile(tf.convert_to_tensor(self.bias), [4]))
+        return tf.nn.depth_to_space(outputs, 2)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        batch, height, width, _ = input_shape
+        return batch, height and 2 * height, width and 2 * width, self.filters
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "filters": self.filters,
+            "kernel_size": self.kernel_size,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
+
+
+def _meeting(kernel_size: int) -> np.ndarray:
+    """Ones (output pixel 0 or 1, small pixel, tap of the large kernel) where these meet."""
+    half = kernel_size // 2
+    reach = (half + 1) // 2
+    found = np.zeros((2, 2 * reach + 1, kernel_size), "float32")
+    for pixel in range(2):
+        for tap in range(kernel_size):
+            found[pixel, reach + (pixel + tap - half) // 2, tap] = 1
+    return found

@@ -1,0 +1,254 @@
+"""Pictures as people have them: of any mode, orientation and profile, read upright as bytes, and written."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+import numpy as np
+
+from keras_gen import atomic
+
+#: In place of a path: standard input where a picture is read, standard output where one is written.
+PIPE = "-"
+
+_OPAQUE = ("JPEG", "BMP")  # formats without an alpha channel
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95, "subsampling": 0},
+    "WEBP": {"quality": 95, "method": 4},
+    # The highest level takes ten times as long for a hundredth of the size.
+    "PNG": {"compress_level": 4},
+}
+
+
+class Picture(NamedTuple):
+    """A picture, upright, in sRGB.
+
+    Attributes:
+        pixels: uint8 (height, width, 3); grey ones have three equal channels. White where `alpha` is 0.
+        alpha: uint8 (height, width), 255 where it is opaque; None where it is opaque everywhere.
+        format: Pillow's name of the file's format, such as "JPEG"; None for one that is no file yet.
+    """
+
+    pixels: np.ndarray
+    alpha: np.ndarray | None = None
+    format: str | None = None
+
+    @property
+    def over_white(self) -> np.ndarray:
+        """uint8 (height, width, 3): as it looks on white paper."""
+        if self.alpha is None:
+            return self.pixels
+        share = self.alpha[..., None] / np.float32(255)
+        return np.round(self.pixels * share + 255 * (1 - share)).astype("uint8")
+
+    def resized(self, long_side: int) -> Picture:
+        """The same with its longer side of that many pixels, by antialiased resampling."""
+        from PIL import Image
+
+        height, width = self.pixels.shape[:2]
+        ratio = long_side / max(height, width)
+        size = (max(1, round(width * ratio)), max(1, round(height * ratio)))
+        if size == (width, height):
+            return self
+
+        def resample(part: np.ndarray) -> np.ndarray:
+            return np.asarray(Image.fromarray(part).resize(size, Image.Resampling.LANCZOS))
+
+        alpha = None if self.alpha is None else resample(self.alpha)
+        return Picture(resample(self.pixels), alpha, self.format)
+
+
+def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
+    """Reads a picture: JPEG, PNG, WebP and whatever else Pillow knows; of several frames the first.
+
+    EXIF orientation is applied. Sixteen bits a channel become eight by scale, not by cutting off. CMYK and
+    pictures with an ICC profile are converted to sRGB by the profile where there is a valid one.
+
+    Args:
+        source: A path, "-" for standard input, or a file open for bytes.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a picture, or is damaged or cut short.
+        OSError: The system refuses to read it.
+    """
+    from PIL import Image, ImageOps
+
+    name, file = _open(source)
+    try:
+        with Image.open(file) as opened:
+            opened.load()
+            upright = ImageOps.exif_transpose(opened)
+            kind = opened.format
+            pixels, alpha = _convert(upright)
+    except PermissionError:
+        raise
+    # Pillow's decoders raise nearly anything on damaged input.
+    except Exception as error:
+        if isinstance(error, MemoryError):
+            raise
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ValueError(f"{name} is not an image that Pillow can read, or is damaged: {reason}.") from error
+    return Picture(pixels, alpha, kind)
+
+
+def write(
+    picture: Picture, target: str | os.PathLike[str], force: bool = False, format: str | None = None
+) -> None:
+    """Writes a picture, whole or not at all; missing folders are made.
+
+    Args:
+        picture: What to write. Where the format has no transparency, it is laid over white, with a warning.
+        target: A path, whose ending says the format, or "-" for standard output.
+        force: Whether a file that is there already is replaced.
+        format: Pillow's name of the format; None takes the ending, and PNG for standard output.
+
+    Raises:
+        FileExistsError: A file is there, and `force` is not given.
+        ValueError: The ending names no format that Pillow writes.
+        OSError: The file cannot be written.
+    """
+    from PIL import Image
+
+    kind = format or format_of(target)
+    pixels = picture.pixels
+    if picture.alpha is not None and kind in _OPAQUE:
+        warnings.warn(f"{kind} has no transparency: the picture is laid over white.", stacklevel=2)
+        pixels = picture.over_white
+    elif picture.alpha is not None:
+        pixels = np.dstack([pixels, picture.alpha])
+    image = Image.fromarray(pixels)
+    options = _OPTIONS.get(kind, {})
+    if str(target) == PIPE:
+        # Encoded first: an encoder may need to seek, which a pipe cannot.
+        buffer = io.BytesIO()
+        image.save(buffer, kind, **options)
+        sys.stdout.buffer.write(buffer.getbuffer())
+        sys.stdout.buffer.flush()
+        return
+    refuse_existing(target, force)
+    with atomic.replacing(target) as temporary:
+        image.save(temporary, kind, **options)
+        refuse_existing(target, force)  # it may have come while this one was encoded
+
+
+def format_of(target: str | os.PathLike[str]) -> str:
+    """Pillow's name of the format that a file's ending stands for; PNG for "-".
+
+    Raises:
+        ValueError: It stands for none that Pillow writes.
+    """
+    from PIL import Image
+
+    if str(target) == PIPE:
+        return "PNG"
+    ending = Path(target).suffix.lower()
+    kind = Image.registered_extensions().get(ending)
+    if kind is None or kind not in Image.SAVE:
+        raise ValueError(f"{target} must end in the name of an image format, such as .png, .jpg or .webp.")
+    return kind
+
+
+def same_ending(name: str | os.PathLike[str]) -> str:
+    """A file's name, its ending kept where Pillow writes that format, or else .png in its place."""
+    try:
+        format_of(name)
+    except ValueError:
+        return str(Path(name).with_suffix(".png"))
+    return str(name)
+
+
+def find(path: str | os.PathLike[str]) -> list[Path]:
+    """The image files in a folder and the folders in it, by name, hidden ones left out; or a file itself.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder, or no image in it.
+    """
+    from PIL import Image
+
+    path = Path(path)
+    if not path.is_dir():
+        if not path.exists():
+            raise FileNotFoundError(f"There is no file or folder {path}.")
+        return [path]
+    endings = Image.registered_extensions()
+    found = [
+        file
+        for file in sorted(path.rglob("*"))
+        if endings.get(file.suffix.lower()) in Image.OPEN
+        and file.is_file()
+        and not any(part.startswith((".", "__")) for part in file.relative_to(path).parts)
+    ]
+    if not found:
+        raise FileNotFoundError(f"There are no images in {path}.")
+    return found
+
+
+def refuse_existing(target: str | os.PathLike[str], force: bool) -> None:
+    """Raises FileExistsError where a file is there already, unless it may be replaced; never for "-"."""
+    if not force and str(target) != PIPE and Path(target).exists():
+        raise FileExistsError(f"{target} is there already: choose another name, or replace it by --force.")
+
+
+def _open(source: Any) -> tuple[str, Any]:
+    if not isinstance(source, (str, os.PathLike)):
+        return str(getattr(source, "name", "The file")), source
+    if str(source) == PIPE:
+        data = sys.stdin.buffer.read()
+        if not data:
+            raise ValueError("Standard input is empty; send it an image, e.g. `< photo.jpg`.")
+        return "Standard input", io.BytesIO(data)
+    path = Path(source)
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no image file {path}; give the path of a file such as photo.jpg.")
+    return str(path), path
+
+
+def _convert(image: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    """Pixels and alpha as bytes."""
+    if image.mode.startswith(("I", "F")):
+        grey = _to_bytes(np.asarray(image, "float32"), image.mode)
+        return np.repeat(grey[..., None], 3, axis=-1), None
+    alpha = None
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        alpha = np.asarray(image.getchannel("A"))
+    pixels = np.asarray(_to_srgb(image))
+    if alpha is None or alpha.min() == 255:
+        return pixels, None
+    # What no one can see may be anything; networks would see it.
+    return np.where(alpha[..., None] == 0, np.uint8(255), pixels), alpha
+
+
+def _to_srgb(image: Any) -> Any:
+    """Mode RGB, by the picture's own profile where it has a valid one that fits its mode."""
+    from PIL import ImageCms
+
+    profile = image.info.get("icc_profile")
+    if profile and image.mode in ("RGB", "RGBA", "CMYK", "L"):
+        colours = image.convert("RGB") if image.mode == "RGBA" else image
+        try:
+            own = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            space = {"RGB": "RGB", "CMYK": "CMYK", "L": "GRAY"}[colours.mode]
+            if own.profile.xcolor_space.strip() == space:
+                made = ImageCms.profileToProfile(
+                    colours, own, ImageCms.createProfile("sRGB"), outputMode="RGB"
+                )
+                return made if made is not None else colours.convert("RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a profile that makes no sense is as good as none
+    return image.convert("RGB")
+
+
+def _to_bytes(grey: np.ndarray, mode: str) -> np.ndarray:
+    """Grey values of more than eight bits as bytes; Pillow itself would cut them off at 255."""
+    if mode.startswith("I"):
+        white = 65535.0
+    else:  # floating point has no fixed range: take the smallest usual one that holds the values
+        white = next((w for w in (1.0, 255.0, 65535.0) if grey.max() <= w), float(grey.max()))
+    return np.round(np.clip(grey / white, 0.0, 1.0) * 255.0).astype("uint8")

@@ -1,0 +1,273 @@
+"""AdaINStyleTransfer: any painting's style at once, by exchanging the statistics of features."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.random import RandomStream
+from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
+from keras_gen.style.operators import adain, channel_moments, content_loss, moments_loss
+
+_CONTENT_TAP = "relu4_1"
+_STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+_MULTIPLE, _MARGIN = 8, 16
+_LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class StyleCoder(keras.Model):
+    """An encoder and a decoder, and between them the exchange of statistics; as one network.
+
+    Args:
+        encoder: a network from images to features.
+        decoder: a network from such features to images.
+        **options: arguments of `keras.Model`.
+    """
+
+    def __init__(self, encoder: keras.Model, decoder: keras.Model, **options: Any):
+        super().__init__(**options)
+        self.encoder, self.decoder = encoder, decoder
+        self.built = True
+
+    def call(self, inputs, training=False):
+        """Images of (photographs, paintings), both (batch, height, width, 3) in [-1, 1]."""
+        content, style = (self.encoder(images, training=training) for images in inputs)
+        return self.decode(adain(content, style), training)
+
+    def decode(self, features, training=False) -> tf.Tensor:
+        """Images of features."""
+        return tf.cast(self.decoder(features, training=training), tf.float32)
+
+    def get_config(self) -> dict:
+        """The parts, serialized."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "encoder": serialize(self.encoder),
+            "decoder": serialize(self.decoder),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> StyleCoder:
+        """A network from its config."""
+        parts = {
+            part: keras.saving.deserialize_keras_object(config[part], custom_objects=custom_objects)
+            for part in ("encoder", "decoder")
+        }
+        return cls(**{**config, **parts})
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class AdaINStyleTransfer(FeedForwardStyle):
+    """Style transfer to any painting by one pass: encode both, exchange statistics, decode; Adam 1e-3.
+
+    The decoder learns to turn features with a painting's channel means and standard deviations into a
+    picture that has them, in VGG's features. With the paper's encoder, VGG itself (`vgg_encoder`), the
+    encoder stays as it is; a `small_encoder`, for phones, learns along.
+
+    Train it on pairs: `fit` takes (photographs, paintings), both (batch, height, width, 3).
+
+    Args:
+        encoder: a network from images to features at an eighth of the size, trained unless frozen.
+        decoder: a network from the features to images.
+        content_weight: weight of the content loss, by relu4_1 after the exchange.
+        style_weight: weight of the style loss, by means and standard deviations of relu1_1 to relu4_1.
+        total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
+        features: the VGG of the loss: options of `networks.vgg`.
+        seed: an integer; None draws one.
+        name: the model's name.
+
+    Raises:
+        ValueError: an encoder and a decoder that do not fit each other.
+
+    Reference: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization, 2017,
+    arXiv:1703.06868.
+    """
+
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        *,
+        content_weight: float = 1.0,
+        style_weight: float = 10.0,
+        total_variation_weight: float = 0.1,
+        features: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__((_CONTENT_TAP,), _STYLE_TAPS, features, seed=seed, name=name)
+        self.content_weight, self.style_weight = float(content_weight), float(style_weight)
+        self.total_variation_weight = float(total_variation_weight)
+        made, wanted = encoder.output_shape[-1], decoder.input_shape[-1]
+        if made != wanted:
+            raise ValueError(
+                f"The encoder gives {made} channels and the decoder takes {wanted}: make it with "
+                f"style_decoder({made})."
+            )
+        self.network = StyleCoder(encoder, decoder, name="style_coder")
+        self.built = True
+
+    # Training.
+
+    def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
+        """Photographs and paintings, checked to be in [-1, 1]."""
+        if not isinstance(data, (tuple, list)) or len(data) != 2:
+            raise ValueError(
+                "AdaINStyleTransfer trains on pairs (photographs, paintings): zip two data sets with "
+                "tf.data.Dataset.zip."
+            )
+        return self.images_of(data[0]), self.images_of(data[1])
+
+    def losses_of(self, network, *examples, training=False):
+        """The loss and its parts on photographs and paintings; see `FeedForwardStyle`."""
+        images, paintings = examples
+        pictures = tf.cast(network([images, paintings], training=training), tf.float32)
+        style = {tap: tf.stop_gradient(value) for tap, value in self.vgg_features(paintings).items()}
+        target = tf.stop_gradient(adain(self.vgg_features(images)[_CONTENT_TAP], style[_CONTENT_TAP]))
+        features = self.vgg_features(pictures)
+        scale = content_loss(target, tf.zeros_like(target)) + 1e-3
+        content = content_loss(features[_CONTENT_TAP], target) / scale
+        style_parts = []
+        for tap in _STYLE_TAPS:
+            wanted = channel_moments(style[tap])
+            nothing = tuple(tf.zeros_like(part) for part in wanted)
+            found = moments_loss(channel_moments(features[tap]), wanted)
+            style_parts.append(found / (moments_loss(nothing, wanted) + 1e-3))
+        variation = mean_variation(pictures)
+        content, style_loss = tf.reduce_mean(content), tf.reduce_mean(tf.add_n(style_parts))
+        loss = self.content_weight * content + self.style_weight * style_loss
+        return {
+            "loss": loss + self.total_variation_weight * variation,
+            "content": content,
+            "style": style_loss,
+            "total_variation": variation,
+        }
+
+    # Painting.
+
+    def call(self, inputs, training=False):
+        """Pictures of (photographs, paintings)."""
+        return self.sampler(inputs, training=training)
+
+    def stylize(
+        self,
+        image: np.ndarray,
+        style: np.ndarray | Sequence[np.ndarray],
+        strength: float = 1.0,
+        *,
+        weights: Sequence[float] | None = None,
+        masks: Sequence[np.ndarray] | None = None,
+    ) -> np.ndarray:
+        """Paints an image in the style of a painting, of a blend of several, or of one in each region.
+
+        Args:
+            image: float32 (height, width, 3) in [-1, 1], of any size.
+            style: a painting, float32 (any height, any width, 3) in [-1, 1], or several.
+            strength: from 0, the content's own statistics, to 1, the painting's.
+            weights: of several paintings, at least 0; equal where None.
+            masks: instead of weights: for each painting (height, width), at least 0, the share that it has
+                of each pixel.
+
+        Returns:
+            float32 (height, width, 3) in [-1, 1].
+
+        Raises:
+            ValueError: pictures of another shape, or weights, masks or a strength that do not fit.
+        """
+        image = np.asarray(image, np.float32)
+        paintings = [np.asarray(one, np.float32) for one in ([style] if np.ndim(style[0]) == 2 else style)]
+        for picture in (image, *paintings):
+            if picture.ndim != 3 or picture.shape[-1] != 3 or min(picture.shape) < 1:
+                raise ValueError(
+                    f"Pictures must be (height, width, 3), in [-1, 1]; received {picture.shape}."
+                )
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1; received {strength}.")
+        shares = self._shares(len(paintings), weights, masks, image.shape[:2])
+        height, width = image.shape[:2]
+        content = self._encode(_padded(image))
+        mixed: Any = 0.0
+        for painting, share in zip(paintings, shares, strict=True):
+            exchanged = adain(content, self._encode(_padded(_shrunk(painting))))
+            if share.shape != ():
+                padded = _padded(share[..., None])[None]
+                share = tf.image.resize(padded, content.shape[1:3], antialias=True)
+            mixed = mixed + share * exchanged
+        features = content + strength * (mixed - content)
+        picture = self._decode(features)[0, _MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width]
+        return picture.numpy()
+
+    @staticmethod
+    def _shares(count, weights, masks, size) -> list[np.ndarray]:
+        if masks is None:
+            found = np.ones(count, np.float32) if weights is None else np.asarray(weights, np.float32)
+            if found.shape != (count,) or not found.min() >= 0 or not found.sum() > 0:
+                raise ValueError(f"weights must be {count} numbers of at least 0; received {weights}.")
+            return list(found / found.sum())
+        stacked = np.asarray(masks, np.float32)
+        if stacked.shape != (count, *size) or not stacked.min() >= 0 or not stacked.sum(0).min() > 0:
+            raise ValueError(
+                f"masks must be {count} arrays of the image's height and width {tuple(size)}, at least 0, "
+                f"which leave no pixel without a painting; received {stacked.shape}."
+            )
+        return list(stacked / stacked.sum(0))
+
+    def _encode(self, image: np.ndarray) -> tf.Tensor:
+        return tf.cast(self._functions()[0](tf.constant(image[None])), tf.float32)
+
+    def _decode(self, features: tf.Tensor) -> tf.Tensor:
+        return self._functions()[1](features)
+
+    def _functions(self):
+        network = self.sampler
+        if getattr(self, "_painter_network", None) is not network:
+            self._painter_network = network
+            compiled = {"reduce_retracing": True, "autograph": False}
+            self._painter = (
+                tf.function(lambda images: network.encoder(images, training=False), **compiled),
+                tf.function(lambda features: network.decode(features), **compiled),
+            )
+        return self._painter
+
+    # Saving.
+
+    def get_config(self) -> dict:
+        """The arguments that make an equal model, the networks included."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            "encoder": serialize(self.network.encoder),
+            "decoder": serialize(self.network.decoder),
+            "content_weight": self.content_weight,
+            "style_weight": self.style_weight,
+            "total_variation_weight": self.total_variation_weight,
+            "features": self.features.options,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None):
+        """A model from its config."""
+        parts = {
+            part: keras.saving.deserialize_keras_object(config[part], custom_objects=custom_objects)
+            for part in ("encoder", "decoder")
+        }
+        return cls(**{**config, **parts})
+
+
+def _padded(image: np.ndarray) -> np.ndarray:
+    pads = [(_MARGIN, _MARGIN + -size % _MULTIPLE) for size in image.shape[:2]]
+    return np.pad(image, [*pads, (0, 0)], mode="reflect")
+
+
+def _shrunk(painting: np.ndarray) -> np.ndarray:
+    height, width = painting.shape[:2]
+    scale = min(1.0, _LONGEST / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    return painting if scale == 1 else tf.image.resize(painting, size, antialias=True).numpy()

@@ -1,0 +1,261 @@
+"""FastStyleTransfer: one feed-forward network for many styles, trained with the perceptual loss."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.networks.transformer_net import MULTIPLE
+from keras_gen.random import RandomStream
+from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
+from keras_gen.style.operators import gram_matrix
+from keras_gen.style.perceptual import CONTENT_TAPS, STYLE_TAPS, content_losses, gram_energy, style_losses
+
+_MARGIN = 16  # pixels reflected beyond the border, where the network's own zeros are seen
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class FastStyleTransfer(FeedForwardStyle):
+    """Style transfer by one pass through a network that holds many styles; Adam 1e-3.
+
+    Each training image gets a style at random, and the loss `content_weight * content + style_weight *
+    style / energy + total_variation_weight * total_variation`: content by VGG features of the photograph,
+    style by Gram matrices of the painting. The style loss is divided by the painting's own energy (the style
+    loss of a picture without features) and the content loss by the photograph's mean square of features, so
+    that the weights mean the same for every painting and every VGG.
+
+    Show it the paintings with `adapt` before `fit`. The file that `save` writes holds what it has learned of
+    them; VGG is not in the file, and is only needed for training.
+
+    Args:
+        network: a network from images (batch, height, width, 3) and weights of the styles (batch, styles) to
+            images, such as `networks.transformer_net(len(styles))`.
+        styles: the styles' names.
+        content_weight: weight of the content loss.
+        style_weight: weight of the style loss: a number, or one for each style.
+        total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
+        features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
+        seed: an integer; None draws one.
+        name: the model's name.
+
+    Raises:
+        ValueError: a network that does not fit the styles, names twice, or weights out of range.
+
+    Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
+    A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        styles: Sequence[str],
+        *,
+        content_weight: float = 1.0,
+        style_weight: float | Sequence[float] = 10.0,
+        total_variation_weight: float = 0.02,
+        features: Mapping[str, Any] | None = None,
+        seed: int | None = None,
+        name: str | None = None,
+    ):
+        super().__init__(CONTENT_TAPS, STYLE_TAPS, features, seed=seed, name=name)
+        self.styles = tuple(map(str, styles))
+        if not self.styles or len(set(self.styles)) < len(self.styles):
+            raise ValueError(f"styles must be names, no two the same; received {list(styles)}.")
+        self.content_weight, self.total_variation_weight = (
+            float(content_weight),
+            float(total_variation_weight),
+        )
+        weights = np.broadcast_to(np.asarray(style_weight, np.float32), len(self.styles)).tolist()
+        self.style_weight = weights
+        if min(self.content_weight, self.total_variation_weight, *weights) < 0:
+            raise ValueError("The weights of content, style and total variation must be at least 0.")
+        self.network = network
+        self._check_network()
+        for tap, channels in self.features.style_channels.items():
+            shape = (len(self.styles), channels, channels)
+            weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=f"gram_{tap}")
+            setattr(self, f"gram_{tap}", weight)
+        self.built = True
+
+    def _check_network(self) -> None:
+        count = len(self.styles)
+        shapes = [tuple(tensor.shape)[1:] for tensor in self.network.inputs]
+        if len(shapes) != 2 or shapes[0][-1] != 3 or shapes[1] != (count,):
+            raise ValueError(
+                f"The network must take images (height, width, 3) and a weight for each style ({count},); "
+                f"it takes {shapes}. Make it with networks.transformer_net({count})."
+            )
+
+    # Training.
+
+    def adapt(self, paintings: Mapping[str, np.ndarray] | Sequence[np.ndarray]) -> None:
+        """Takes the styles of paintings, which `fit` then trains towards.
+
+        Args:
+            paintings: one for each style, by name or in order: float32 (height, width, 3) in [-1, 1]. Strokes
+                come out at the size that they have in these pixels.
+
+        Raises:
+            ValueError: a style without a painting, or a painting without a style.
+        """
+        if not isinstance(paintings, Mapping):
+            paintings = dict(zip(self.styles, paintings, strict=True))
+        if set(paintings) != set(self.styles):
+            raise ValueError(
+                f"adapt needs one painting for each of {', '.join(self.styles)}; received those of "
+                f"{', '.join(paintings)}."
+            )
+        grams: dict[str, list[np.ndarray]] = {tap: [] for tap in STYLE_TAPS}
+        for style in self.styles:
+            features = self.vgg_features(np.asarray(paintings[style], np.float32)[None])
+            for tap, found in grams.items():
+                found.append(gram_matrix(features[tap])[0].numpy())
+        for tap, found in grams.items():
+            getattr(self, f"gram_{tap}").assign(np.stack(found))
+
+    def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
+        """The images of a batch, and for each the weights of a style at random."""
+        images, count = self.images_of(data), len(self.styles)
+        draws = stream.uniform(tf.shape(images)[0], ())
+        return images, tf.one_hot(tf.cast(draws * count, tf.int32), count)
+
+    def losses_of(self, network, *examples, training=False):
+        """The loss and its parts on photographs and one-hot weights; see `FeedForwardStyle`."""
+        images, weights = examples
+        grams = {
+            tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
+            for tap in STYLE_TAPS
+        }
+        pictures = tf.cast(network([images, weights], training=training), tf.float32)
+        content = {tap: tf.stop_gradient(value) for tap, value in self.vgg_features(images).items()}
+        features = self.vgg_features(pictures)
+        nothing = {tap: tf.zeros_like(content[tap]) for tap in CONTENT_TAPS}
+        content = content_losses(features, content) / (content_losses(nothing, content) + 1e-3)
+        style = style_losses(features, grams) / (gram_energy(grams) + 1e-3)
+        variation = mean_variation(pictures)
+        style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
+        loss = tf.reduce_mean(self.content_weight * content + style_weight * style)
+        return {
+            "loss": loss + self.total_variation_weight * variation,
+            "content": tf.reduce_mean(content),
+            "style": tf.reduce_mean(style),
+            "total_variation": variation,
+        }
+
+    def fit(self, x=None, *args, **kwargs):
+        """Trains on photographs: images (batch, height, width, 3) in [-1, 1], sides multiples of 4.
+
+        Raises:
+            ValueError: no painting was seen, or images out of range.
+            FileNotFoundError: there are no weights for VGG.
+            FloatingPointError: a loss or gradient that is not finite.
+        """
+        if not np.any(self.gram_relu1_2.numpy()):
+            raise ValueError("The styles are not known yet: call adapt with the paintings before fit.")
+        return super().fit(x, *args, **kwargs)
+
+    # Painting.
+
+    def call(self, inputs, training=False):
+        """Images of (images, weights of the styles); sides are multiples of 4."""
+        images, weights = inputs
+        return tf.cast(self.sampler([images, weights], training=training), tf.float32)
+
+    def style_weights(self, style: str | int | Mapping[str, float] | Sequence[float]) -> np.ndarray:
+        """The weights of a style or of a blend: float32 (styles,), of sum 1.
+
+        Args:
+            style: a name, an index, weights by name, or weights in order.
+
+        Raises:
+            ValueError: an unknown style, or weights that do not blend.
+        """
+        names = self.styles
+        if isinstance(style, (int, np.integer)) and -len(names) <= style < len(names):
+            return np.eye(len(names), dtype=np.float32)[style]
+        if isinstance(style, str):
+            style = {style: 1.0}
+        if isinstance(style, Mapping):
+            unknown = [name for name in style if name not in names]
+            if unknown:
+                raise ValueError(f"There is no style {unknown[0]!r}: choose from {', '.join(names)}.")
+            style = [style.get(name, 0.0) for name in names]
+        weights = np.asarray(style, np.float32)
+        if weights.shape != (len(names),) or not weights.min() >= 0 or not weights.sum() > 0:
+            raise ValueError(
+                f"style must be a name, an index below {len(names)}, or {len(names)} weights of at least 0; "
+                f"received {style!r}."
+            )
+        return weights / weights.sum()
+
+    def stylize(
+        self,
+        image: np.ndarray,
+        style: str | int | Mapping[str, float] | Sequence[float] = 0,
+        strength: float = 1.0,
+    ) -> np.ndarray:
+        """Paints an image, or several of one size, in a style.
+
+        Args:
+            image: float32 (height, width, 3) or (count, height, width, 3) in [-1, 1], of any size.
+            style: a name, an index, or weights of a blend; see `style_weights`.
+            strength: from 0, the image as it is, to 1.
+
+        Returns:
+            float32 of the image's shape, in [-1, 1].
+
+        Raises:
+            ValueError: an image of another shape, an unknown style, or a strength out of range.
+        """
+        images = np.asarray(image, np.float32)
+        if images.ndim not in (3, 4) or images.shape[-1] != 3 or 0 in images.shape:
+            raise ValueError(f"image must be (height, width, 3), in [-1, 1]; received {images.shape}.")
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1; received {strength}.")
+        weights = self.style_weights(style)
+        painted = np.stack([self._paint(one, weights) for one in images.reshape(-1, *images.shape[-3:])])
+        painted = painted.reshape(images.shape)
+        return painted if strength == 1 else images + np.float32(strength) * (painted - images)
+
+    def _paint(self, image: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        network = self.sampler
+        if getattr(self, "_painter_network", None) is not network:
+            self._painter_network = network
+            self._painter = tf.function(
+                lambda images, weights: tf.cast(network([images, weights], training=False), tf.float32),
+                autograph=False,
+                input_signature=[
+                    tf.TensorSpec((1, None, None, 3)),
+                    tf.TensorSpec((1, len(self.styles))),
+                ],
+            )
+        height, width = image.shape[:2]
+        pads = [(_MARGIN, _MARGIN + -size % MULTIPLE) for size in (height, width)]
+        padded = np.pad(image, [*pads, (0, 0)], mode="reflect")
+        painted = self._painter(tf.constant(padded[None]), tf.constant(weights[None]))[0]
+        return painted[_MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width].numpy()
+
+    # Saving.
+
+    def get_config(self) -> dict:
+        """The arguments that make an equal model, the network included."""
+        return {
+            "network": keras.saving.serialize_keras_object(self.network),
+            "styles": list(self.styles),
+            "content_weight": self.content_weight,
+            "style_weight": self.style_weight,
+            "total_variation_weight": self.total_variation_weight,
+            "features": self.features.options,
+            "seed": self.seed,
+            "name": self.name,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None):
+        """A model from its config."""
+        network = keras.saving.deserialize_keras_object(config["network"], custom_objects=custom_objects)
+        return cls(**{**config, "network": network})

@@ -1,0 +1,162 @@
+"""FeedForwardStyle: what style networks that are trained with the perceptual loss have in common."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_gen import optimizers
+from keras_gen.curvature import SingularityCorrection
+from keras_gen.distribute import at_least_one, replica_count
+from keras_gen.models.base import GenerativeModel
+from keras_gen.random import RandomStream
+from keras_gen.style.features import Features
+
+_LOSSES = ("loss", "content", "style", "total_variation")
+_RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
+
+
+def mean_variation(images: tf.Tensor) -> tf.Tensor:
+    """The mean absolute difference of vertical, and of horizontal neighbours, added: a scalar."""
+    down, right = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
+    return tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(right))
+
+
+class FeedForwardStyle(GenerativeModel):
+    """A network that paints in one pass, its one player called `model`; see `FastStyleTransfer`.
+
+    A subclass sets `network` and defines `examples` and `losses_of`.
+
+    Args:
+        content_taps, style_taps: of the VGG that the losses are taken by.
+        features: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
+        seed, name: as in `GenerativeModel`.
+    """
+
+    recommended_optimizer = functools.partial(optimizers.Adam, 1e-3)
+
+    network: keras.Model
+
+    def __init__(
+        self,
+        content_taps: Sequence[str],
+        style_taps: Sequence[str],
+        features: Mapping[str, Any] | None,
+        *,
+        seed: int | None,
+        name: str | None,
+    ):
+        super().__init__(seed=seed, name=name)
+        self.features = Features({"network": "vgg16", **(features or {})}, content_taps, style_taps)
+        self.log_names = (*_LOSSES, "model_gradient_norm")
+
+    @property
+    def players(self):
+        return {"model": self.network}
+
+    @property
+    def sampled_network(self):
+        return self.network
+
+    def compile(
+        self,
+        optimizer: keras.optimizers.Optimizer | str | None = None,
+        *,
+        correction: SingularityCorrection | None = None,
+        **options: Any,
+    ) -> None:
+        """Sets the optimizer, the recommended one where left out.
+
+        Args:
+            optimizer: a Keras optimizer.
+            correction: a `curvature.SingularityCorrection`, which corrects the gradient by the loss's
+                curvature before the optimizer; None leaves it.
+            **options: those of `GenerativeModel.compile`.
+        """
+        super().compile(
+            optimizers={"model": optimizer or type(self).recommended_optimizer()},
+            corrections={"model": correction},
+            **options,
+        )
+
+    def get_compile_config(self):
+        """What `compile` was called with."""
+        config = super().get_compile_config()
+        return None if config is None else {_RENAMED.get(key, key): value for key, value in config.items()}
+
+    # What a subclass defines.
+
+    def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
+        """What `losses_of` takes of a batch; the first are the photographs, float32 in [-1, 1]."""
+        raise NotImplementedError(f"{type(self).__name__} must define examples(data, stream)")
+
+    def losses_of(
+        self, network: keras.Model, *examples: tf.Tensor, training: bool = False
+    ) -> dict[str, tf.Tensor]:
+        """The loss and its parts, by name, each the mean over the examples.
+
+        Args:
+            network: the trained one, or its moving average.
+            *examples: what `examples` gave.
+            training: passed to the network.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must define losses_of(network, *examples)")
+
+    # Training.
+
+    def vgg_features(self, images) -> dict[str, tf.Tensor]:
+        """VGG's features of images (batch, height, width, 3) in [-1, 1], in the network's precision."""
+        layers = self.network._flatten_layers()
+        half = any(layer.compute_dtype == "bfloat16" for layer in layers)
+        return self.features(images, "bfloat16" if half else "float32")
+
+    def player_losses(self, data, stream: RandomStream) -> dict[str, tf.Tensor]:
+        """The loss on a batch as in training, nothing updated; see `curvature`."""
+        return {"model": self.losses_of(self.network, *self.examples(data, stream), training=True)["loss"]}
+
+    def train_step(self, data):
+        """One step on a batch; returns the running means."""
+        with self.random_stream() as stream:
+            images, *others = self.examples(data, stream)
+            images = self.even_shares(images)
+
+            def losses():
+                return self.losses_of(self.network, images, *others, training=True)
+
+            again = self.repeatable(stream, lambda: losses()["loss"])
+            with tf.GradientTape() as tape:
+                values = losses()
+            self.update("model", values["loss"], tape, values, again)
+        self.log(**values)
+        self.finish_step()
+        return self.results()
+
+    def test_step(self, data):
+        """The losses on a batch, by the moving average where there is one; nothing trained."""
+        count = tf.shape(tf.nest.flatten(data)[0])[0]
+        seen = replica_count() * tf.cast(self.trackers["loss"].count, tf.int64)
+        with self.random_stream(-1 - seen) as stream:
+            examples = self.examples(tf.nest.map_structure(at_least_one, data), stream)
+            values = self.losses_of(self.sampler, *examples)
+        self.log_examples(count, **values)
+        return self.results(_LOSSES)
+
+    def fit(self, x=None, *args, **kwargs):
+        """Trains as `GenerativeModel.fit` does, once there is a VGG.
+
+        Raises:
+            FileNotFoundError: there are no weights for VGG.
+        """
+        with self.distribute_strategy.scope():
+            self.vgg_features(tf.zeros((1, 16, 16, 3)))
+        return super().fit(x, *args, **kwargs)
+
+    def evaluate(self, *args, **kwargs):
+        """Means of the losses over a data set."""
+        with self.distribute_strategy.scope():
+            self.vgg_features(tf.zeros((1, 16, 16, 3)))
+        return super().evaluate(*args, **kwargs)

@@ -1,0 +1,339 @@
+"""Painters: one way to paint pictures of any size, whatever the method behind it, from names and numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_gen.models.registry import look_up
+
+#: Reports how much is done and how much there is.
+Progress = Callable[[int, int], None]
+
+METHODS = ("fast", "adain", "gatys")
+#: The longer side that optimizing a picture takes by default: minutes, not hours.
+GATYS_SIZE = 512
+
+_MARGIN = 16  # pixels of mirror image around a picture, as in the models' own `stylize`
+_ADAIN_MULTIPLE = 8
+
+
+class Painter:
+    """Paints pictures in chosen styles.
+
+    Args:
+        paint: The method alone: uint8 (height, width, 3) and a progress report to the same in its style.
+        name: What the style is called, fit for a file's name.
+        size: The longer side that pictures should have; None leaves them at their own.
+        strength: From 0, the picture as it is, to 1.
+        preserve_color: Takes only brightness from the style; the colours stay the picture's.
+        slow: Whether a picture takes minutes rather than seconds.
+
+    Raises:
+        ValueError: `strength` is out of range.
+    """
+
+    def __init__(
+        self,
+        paint: Callable[[np.ndarray, Progress | None], np.ndarray],
+        name: str,
+        size: int | None = None,
+        strength: float = 1.0,
+        preserve_color: bool = False,
+        slow: bool = False,
+    ) -> None:
+        if not 0 <= strength <= 1:
+            raise ValueError(f"strength must be from 0 to 1; received {strength}.")
+        self.paint, self.name, self.size = paint, name, size
+        self.strength, self.preserve_color, self.slow = strength, preserve_color, slow
+
+    def __call__(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        """The picture painted: uint8 (height, width, 3) in and out."""
+        made = self.paint(pixels, progress)
+        if self.strength == 1 and not self.preserve_color:
+            return made
+        result = np.empty_like(made)
+        for top in range(0, len(made), 256):  # in strips, for floats take four times the memory
+            rows = slice(top, top + 256)
+            result[rows] = self._mixed(pixels[rows].astype("float32"), made[rows].astype("float32"))
+        return result
+
+    def _mixed(self, before: np.ndarray, after: np.ndarray) -> np.ndarray:
+        from keras_gen.style.color import luminance, with_luminance
+
+        if self.preserve_color:
+            before_, after_ = before / 127.5 - 1, after / 127.5 - 1
+            after = (with_luminance(before_, luminance(after_)) + 1) * 127.5
+        return np.round(before + self.strength * (after - before))
+
+
+def parse_styles(given: Sequence[str]) -> dict[str, float]:
+    """`["a=0.25", "b=0.75"]` or `["a", "b"]` as weights by name.
+
+    Raises:
+        ValueError: A weight that is not a number above zero, or a name that comes twice.
+    """
+    styles: dict[str, float] = {}
+    for entry in given:
+        name, equals, weight = entry.rpartition("=")
+        if not equals:
+            name, weight = entry, "1"
+        try:
+            value = float(weight)
+        except ValueError:
+            value = -1.0
+        if not 0 < value < float("inf") or not name:
+            raise ValueError(f"A style is NAME or NAME=WEIGHT with a weight above 0; received {entry!r}.")
+        if name in styles:
+            raise ValueError(f"The style {name} is named twice: give it one weight.")
+        styles[name] = value
+    return styles
+
+
+def find_style(name: str, names: Sequence[str]) -> str:
+    """The style of that name, of which a beginning or any part that no other shares is enough.
+
+    Raises:
+        ValueError: There is none, or more than one.
+    """
+    wanted = "-".join(name.lower().replace("_", " ").replace("-", " ").split())
+    for fits in (str.__eq__, str.startswith, str.__contains__):
+        found = [one for one in names if fits(one.lower(), wanted)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise ValueError(f"{name!r} could be any of {', '.join(found)}: give more of its name.")
+    look_up("style", name, dict.fromkeys(names))
+    raise AssertionError("unreachable")
+
+
+def load(path: Path) -> Any:
+    """A style model that `train-style` has made: a run folder, one of its .keras files, or a packed .npz.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ValueError: It is damaged, or another kind of model.
+    """
+    import keras
+
+    from keras_gen.style import pretrained  # the package, whose classes the file names
+
+    path = Path(path)
+    file = path / "checkpoints" / "last.keras" if path.is_dir() else path
+    if not file.is_file():
+        raise FileNotFoundError(f"There is no model {file}; `keras-gen train-style` makes one.")
+    if not zipfile.is_zipfile(file):
+        raise ValueError(f"{file} is not a model of Keras, or is damaged.")
+    if file.suffix == ".npz":
+        return pretrained(file)
+    model = keras.saving.load_model(file)
+    if not hasattr(model, "stylize"):
+        raise ValueError(f"{file} holds a {type(model).__name__}, which does not stylize.")
+    return model
+
+
+def fast(model: Any, styles: Mapping[str, float], **options: Any) -> Painter:
+    """Paints in one style of a `FastStyleTransfer`, or in a blend of several, at any size.
+
+    Args:
+        model: The model.
+        styles: Weights by name; a beginning of a name is enough.
+        **options: Of `Painter`.
+    """
+    import tensorflow as tf
+
+    from keras_gen.networks.transformer_net import MULTIPLE
+    from keras_gen.style.tiles import Tiled
+
+    blend: dict[str, float] = {}
+    for name, weight in styles.items():
+        full = find_style(name, model.styles)
+        blend[full] = blend.get(full, 0.0) + weight
+    weights = tf.constant(model.style_weights(blend)[None])
+
+    def network(images: tf.Tensor) -> tf.Tensor:
+        return model((images, tf.repeat(weights, tf.shape(images)[0], axis=0)))
+
+    return Painter(Tiled(network, margin=_MARGIN, multiple=MULTIPLE), "+".join(blend), **options)
+
+
+def adain(
+    model: Any,
+    paintings: Mapping[str, np.ndarray],
+    weights: Sequence[float],
+    strength: float = 1.0,
+    **options: Any,
+) -> Painter:
+    """Paints in the style of any paintings by one pass of an `AdaINStyleTransfer`, at any size.
+
+    Args:
+        model: The model.
+        paintings: float32 (height, width, 3) in [-1, 1], by name; their strokes come out at their size.
+        weights: Of the paintings.
+        strength: From 0, the picture's own statistics of features, to 1, the paintings'.
+        **options: Of `Painter`.
+    """
+    import tensorflow as tf
+
+    from keras_gen.style import adain as exchanged
+    from keras_gen.style.tiles import Tiled
+
+    encoder, decode = model.sampler.encoder, model.sampler.decode
+    shares = np.asarray(weights, "float32") / np.sum(weights)
+    styles = []
+    for painting in paintings.values():
+        borders = [(_MARGIN, _MARGIN + -side % _ADAIN_MULTIPLE) for side in painting.shape[:2]]
+        padded = np.pad(painting, [*borders, (0, 0)], "reflect")
+        styles.append(tf.cast(encoder(tf.constant(padded[None]), training=False), tf.float32))
+
+    def network(images: tf.Tensor) -> tf.Tensor:
+        content = tf.cast(encoder(images, training=False), tf.float32)
+        mixed = tf.add_n(
+            [share * exchanged(content, style) for share, style in zip(shares, styles, strict=True)]
+        )
+        return decode(content + strength * (mixed - content))
+
+    return Painter(
+        Tiled(network, overlap=256, margin=_MARGIN, multiple=_ADAIN_MULTIPLE), "+".join(paintings), **options
+    )
+
+
+def gatys(
+    paintings: Mapping[str, np.ndarray], weights: Sequence[float], steps: int = 150, **options: Any
+) -> Painter:
+    """Optimizes each picture until its features are those of the paintings: minutes, of any style.
+
+    Args:
+        paintings: float32 (height, width, 3) in [-1, 1], by name.
+        weights: Of the paintings.
+        steps: Of L-BFGS, half of them at half the size.
+        **options: Of `Painter`.
+    """
+    options.setdefault("size", GATYS_SIZE)
+
+    def paint(pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        import keras
+
+        from keras_gen.style import gatys_stylize
+
+        count = iter(range(1, steps + 1))
+        report = keras.callbacks.LambdaCallback(
+            on_train_batch_end=lambda batch, logs: progress and progress(next(count, steps), steps)
+        )
+        made = gatys_stylize(
+            pixels.astype("float32") / 127.5 - 1,
+            list(paintings.values()),
+            style_weights=list(weights),
+            steps=steps,
+            callbacks=[report],
+        )
+        return np.round(np.clip(made, -1, 1) * 127.5 + 127.5).astype("uint8")
+
+    return Painter(paint, "+".join(paintings), slow=True, **options)
+
+
+def choose(
+    styles: Sequence[str],
+    method: str | None = None,
+    model: Path | None = None,
+    steps: int = 150,
+    **options: Any,
+) -> Painter:
+    """The painter that the words of a command ask for.
+
+    Args:
+        styles: Names, or files of paintings, each with "=WEIGHT" where they are to be blended.
+        method: One of `METHODS`; None takes "fast" for names, and for paintings "adain" where `model` is one
+            or the package has its weights, or else "gatys".
+        model: A run or file, as `load` reads, in place of the package's weights.
+        steps: Of "gatys".
+        **options: Of `Painter`.
+
+    Raises:
+        ValueError: An unknown style or method, or a method that does not take such styles.
+        FileNotFoundError: No such painting, or no weights for the method.
+    """
+    weights = parse_styles(styles)
+    files = [name for name in weights if Path(name).is_file()]
+    if method is not None:
+        look_up("method", method, dict.fromkeys(METHODS))
+    if files and len(files) < len(weights):
+        raise ValueError("Paintings and styles by name do not blend with each other: give one kind.")
+    known = None if model is None else load(model)
+    if not files and method in (None, "fast"):
+        known = known or packaged("fast")
+        if not hasattr(known, "styles"):
+            raise ValueError(f"A {type(known).__name__} takes its style from a painting: give its file.")
+        if not weights:
+            raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
+        for name in weights:
+            if Path(name).suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"):
+                raise FileNotFoundError(
+                    f"There is no painting {name}: give the path of a file that is there."
+                )
+        return fast(known, weights, **options)
+    if method == "fast":
+        raise ValueError(
+            "The fast method paints only in the styles that it was trained for: leave out --method, or train "
+            "it by `keras-gen train-style`."
+        )
+    if not files:
+        raise ValueError(f"The method {method} takes its style from a painting: give its file by --style.")
+    from keras_gen.image import load_image
+
+    shares = list(weights.values())
+    paintings = {Path(file).stem: load_image(file, max_size=GATYS_SIZE) for file in files}
+    if method is None and known is None:
+        with contextlib.suppress(FileNotFoundError):
+            known = packaged("adain")
+    if method != "gatys" and (method == "adain" or known is not None):
+        known = known or packaged("adain")
+        if hasattr(known, "styles"):
+            raise ValueError(
+                f"A {type(known).__name__} paints only in its own styles: leave out --model, or the painting."
+            )
+        return adain(known, paintings, shares, **options)
+    return gatys(paintings, shares, steps, **options)
+
+
+def every(model: Path | None = None, **options: Any) -> dict[str, Painter]:
+    """A painter for each style of the package, or of a model of one's own, by name."""
+    known = packaged("fast") if model is None else load(model)
+    return {name: fast(known, {name: 1.0}, **options) for name in known.styles}
+
+
+def sheet(
+    painters: Mapping[str, Painter], pixels: np.ndarray, progress: Progress | None = None
+) -> np.ndarray:
+    """A picture and what every painter makes of it, on one sheet with their names."""
+    from keras_gen.style.sheet import labelled_sheet
+
+    made = {"original": pixels}
+    for index, (name, painter) in enumerate(painters.items()):
+        made[name] = painter(pixels)
+        if progress is not None:
+            progress(index + 1, len(painters))
+    return labelled_sheet(made)
+
+
+def packaged(method: str) -> Any:
+    """The model whose weights come with the package.
+
+    Raises:
+        FileNotFoundError: None come with it.
+    """
+    from keras_gen.style import pretrained
+
+    try:
+        return pretrained() if method == "fast" else pretrained(method)
+    except FileNotFoundError:
+        raise FileNotFoundError(
+            f"This build of keras-gen comes without weights for the {method} method: train your own by "
+            "`keras-gen train-style`, and give its run by --model; or give a painting by --style, with "
+            "--method gatys."
+        ) from None

@@ -1,0 +1,70 @@
+"""Single pictures as float32 arrays (height, width, channels): checked, sized, and their regions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+def checked(image: Any, role: str) -> np.ndarray:
+    """A picture in colour, in [-1, 1].
+
+    Args:
+        image: (height, width, 3).
+        role: what it is, for the error.
+
+    Raises:
+        ValueError: another shape or range, or NaN.
+    """
+    image = np.asarray(image, np.float32)
+    if image.ndim != 3 or image.shape[-1] != 3:
+        raise ValueError(f"The {role} must have shape (height, width, 3); received {image.shape}.")
+    if not np.abs(image).max(initial=0) <= 1 + 1e-3:  # written so that NaN fails too
+        raise ValueError(
+            f"The {role} must be in [-1, 1]; received values from {image.min():g} to {image.max():g}. For "
+            "bytes use image / 127.5 - 1, or read files with keras_gen.image.load_image."
+        )
+    return image
+
+
+def fitted(styles: Any, longest: int) -> list[np.ndarray]:
+    """Styles, each checked, with a longer side of so many pixels.
+
+    Args:
+        styles: a picture, or several, of any sizes.
+        longest: pixels.
+    """
+    several = isinstance(styles, (list, tuple)) or np.ndim(styles) == 4
+    found = [checked(style, "style") for style in (styles if several else [styles])]
+    return [resized(style, scaled(style.shape, longest / max(style.shape[:2]))) for style in found]
+
+
+def checked_masks(masks: Sequence[Any], count: int, size: Sequence[int]) -> np.ndarray:
+    """One region a style, (count, height, width) in [0, 1].
+
+    Raises:
+        ValueError: another number, shape or range.
+    """
+    shape = tuple(size[:2])
+    found = [np.shape(mask) for mask in masks]
+    if found != [shape] * count:
+        raise ValueError(f"masks must be one a style, {count} of shape {shape}; received {found}.")
+    stacked = np.stack([np.asarray(mask, np.float32) for mask in masks])
+    if not (stacked.min() >= 0 and stacked.max() <= 1):
+        raise ValueError(f"masks must be in [0, 1]; received {stacked.min():g} to {stacked.max():g}.")
+    return stacked
+
+
+def scaled(shape: Sequence[int], scale: float) -> tuple[int, int]:
+    """Height and width at a fraction of the size."""
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def resized(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
+    """The picture at another height and width: bicubic, and antialiased where it shrinks."""
+    if tuple(image.shape[:2]) == tuple(size):
+        return image
+    return tf.image.resize(image, size, "bicubic", antialias=True).numpy()

@@ -1,0 +1,47 @@
+"""Sheets: pictures side by side, each with its name below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+_GAP = 12  # white pixels between pictures and around them
+
+
+def labelled_sheet(pictures: Mapping[str, np.ndarray], columns: int | None = None) -> np.ndarray:
+    """Lays pictures of one size out row by row on white, names below them.
+
+    Args:
+        pictures: uint8 (height, width, 3) by name.
+        columns: Pictures in a row; None makes the sheet nearly square.
+
+    Returns:
+        uint8 (height, width, 3).
+
+    Raises:
+        ValueError: No pictures, or of different sizes.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    shapes = {picture.shape for picture in pictures.values()}
+    if len(shapes) != 1:
+        raise ValueError(f"A sheet takes pictures of one size, received {sorted(shapes)}.")
+    height, width, _ = shapes.pop()
+    columns = columns or max(1, round(math.sqrt(len(pictures) * height / width)))
+    rows = math.ceil(len(pictures) / columns)
+    size = max(10, min(28, width // 16))
+    line = 2 * size
+    sheet = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + line + _GAP) + _GAP), "white")
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(size)
+    for index, (name, picture) in enumerate(pictures.items()):
+        left = _GAP + index % columns * (width + _GAP)
+        top = _GAP + index // columns * (height + line + _GAP)
+        sheet.paste(Image.fromarray(picture), (left, top))
+        shown = name
+        while draw.textlength(shown, font) > width and len(shown) > 2:
+            shown = shown[:-2] + "…"
+        draw.text((left + width / 2, top + height + line / 2), shown, "black", font, anchor="mm")
+    return np.asarray(sheet)

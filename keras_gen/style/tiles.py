@@ -1,0 +1,329 @@
+"""Photographs larger than memory allows at once: network by tile, without seams.
+
+Two things would show where tiles meet. Borders: so tiles overlap by more than the network sees, and what
+remains is faded from one into the other. And instance normalization, whose statistics would be those of a
+tile, here dark, there bright: so every tile is normalized with statistics of the whole image.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated
+
+#: Tiles begin at multiples of this, as the pixels of strided layers do.
+STRIDE = 32
+#: Largest pixel count that goes through a network at once.
+WHOLE = 2_500_000
+
+Network = Callable[[tf.Tensor], tf.Tensor]
+Statistics = list[tuple[np.ndarray, np.ndarray]]
+
+
+class Span(NamedTuple):
+    """One axis of a tile: its pixels, and the part of the image that it alone stands for."""
+
+    start: int
+    stop: int
+    first: int
+    last: int
+
+
+class Tiled:
+    """An image-to-image network for photographs of any size, in bounded memory.
+
+    The statistics of all instance normalizations (of those that take them from `spatial_moments`) are first
+    measured on patches from everywhere, normalized together, and then on the tiles themselves, each of which
+    counts with its own part of the image. A normalization's input depends on the normalizations before it, so
+    that one more layer's statistics are exact after each pass over the tiles; since the patches are a good
+    sample of the image, they mostly stop to change after one or two.
+
+    Args:
+        network: Maps (batch, height, width, 3) in [-1, 1] to images of the same shape; TensorFlow functions
+            only, since it is traced.
+        tile: Pixels of a tile's side at most, a multiple of 32.
+        overlap: Pixels that neighbours share, a multiple of 32: three times as far as the network sees or
+            more makes seams vanish entirely.
+        whole: Images of no more pixels go through the network at once.
+        margin: Pixels by which the image is continued on all sides by its mirror image, and that are cut off
+            again, for networks that see zeros beyond the border.
+        multiple: The network sees sides that are multiples of this, for which images are continued at the
+            right and at the bottom: with "same" padding, strided layers sample an odd side at other places
+            than an even one. A divisor of 32.
+        passes: Most passes over the tiles for the statistics; 0 takes those of the patches.
+        tolerance: Passes end where no mean and no standard deviation changed by more than this share of a
+            standard deviation.
+
+    Raises:
+        ValueError: Sizes that do not fit.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        tile: int = 1024,
+        overlap: int = 192,
+        whole: int = WHOLE,
+        margin: int = 0,
+        multiple: int = 16,
+        passes: int = 2,
+        tolerance: float = 0.01,
+    ) -> None:
+        if tile % STRIDE or overlap % STRIDE or not 0 < overlap <= tile // 2:
+            raise ValueError(
+                f"tile and overlap must be multiples of {STRIDE}, overlap at most half of tile; "
+                f"received {tile} and {overlap}."
+            )
+        self.tile, self.overlap, self.whole, self.margin = tile, overlap, whole, margin
+        self.multiple = multiple
+        self.passes, self.tolerance = passes, tolerance
+        self._apply = traced(network)
+        self._sample, self._measure = traced(network, joint=True), traced(network, measuring=True)
+
+    def __call__(self, image: np.ndarray, progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+        """The network's image of an image.
+
+        Args:
+            image: uint8 (height, width, 3).
+            progress: Called after each tile with how many are done and how many there are at most.
+
+        Returns:
+            uint8 (height, width, 3).
+
+        Raises:
+            ValueError: An image of another type, or a network that changes the size of its input.
+        """
+        image = np.asarray(image)
+        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+            raise ValueError(f"image must be uint8 (height, width, 3), received {image.dtype} {image.shape}.")
+        progress = progress or (lambda done, total: None)
+        own = tuple(slice(self.margin, self.margin + side) for side in image.shape[:2])
+        borders = [
+            (self.margin, self.margin + (-side - 2 * self.margin) % self.multiple) for side in image.shape[:2]
+        ]
+        image = np.pad(image, [*borders, (0, 0)], "reflect")
+        if image.shape[0] * image.shape[1] <= self.whole:
+            made = _same_size(to_bytes(self._apply(to_floats(image))), image)
+            progress(1, 1)
+            return made[own]
+        rows, columns = (spans(side, self.tile, self.overlap) for side in image.shape[:2])
+        places = [(row, column) for row in rows for column in columns]
+        total = len(places) * (1 + self.passes)
+        statistics: Statistics = []
+        for done, better in enumerate(self._statistics(image, places)):
+            statistics = better
+            if done:
+                progress(done, total)
+        # Floating point for a row of tiles alone; the next begins with what this one fades out.
+        result, height = np.empty_like(image), image.shape[0]
+        done, begun = total - len(places), np.zeros((0, *image.shape[1:]), "float32")
+        for row, following in zip(rows, [*rows[1:], None], strict=True):
+            canvas = np.zeros((row.stop - row.start, *image.shape[1:]), "float32")
+            canvas[: len(begun)] = begun
+            for column in columns:
+                pixels = _pixels(image, row, column)
+                made = _same_size(np.asarray(self._apply(to_floats(pixels), statistics))[0], pixels)
+                weight = _fade(row, self.overlap, height)[:, None, None]
+                weight = weight * _fade(column, self.overlap, image.shape[1])[:, None]
+                canvas[:, column.start : column.stop] += weight * made
+                done += 1
+                progress(done, total)
+            ready = row.stop if following is None else following.start
+            result[row.start : ready] = to_bytes(canvas[: ready - row.start])
+            begun = canvas[ready - row.start :]
+        return result[own]
+
+    def _statistics(self, image: np.ndarray, places: list[tuple[Span, Span]]) -> Iterator[Statistics]:
+        """Ever better statistics of the whole image: once from patches, then again after each tile.
+
+        Between passes the patches tell how all statistics move along with those of the layers before, and the
+        pass before by how much those of the whole differ from theirs.
+        """
+        patches = sampled(image, self.whole)
+        own = self._sample(patches, _PATCH)
+        statistics = [(mean, variance) for mean, variance, _ in own]
+        yield statistics
+        for _ in range(self.passes if statistics else 0):
+            parts = []
+            for row, column in places:
+                parts.append(
+                    self._measure(to_floats(_pixels(image, row, column)), _window(row, column), statistics)
+                )
+                yield statistics
+            calibration = [
+                ((mean - own_mean) / _deviation(own_variance), np.sqrt(variance) / _deviation(own_variance))
+                for (mean, variance), (own_mean, own_variance, _) in zip(merged(parts), own, strict=True)
+            ]
+            own = self._sample(patches, _PATCH, calibration)
+            before, statistics = (
+                statistics,
+                [
+                    calibrated(mean, variance, *entry)
+                    for (mean, variance, _), entry in zip(own, calibration, strict=True)
+                ],
+            )
+            if change(before, statistics) <= self.tolerance:
+                break
+        yield statistics
+
+
+def traced(network: Network, measuring: bool = False, joint: bool = False) -> Callable[..., Any]:
+    """A graph of the network: its image under given statistics, or what its normalizations measure.
+
+    Args:
+        network: As in `Tiled`.
+        measuring: Measures a part of an image under statistics that are given.
+        joint: Measures a batch of parts together, under their own statistics, which a calibration may move.
+
+    Returns:
+        A function of images (batch, height, width, 3), a window unless it makes an image, and statistics or a
+        calibration.
+    """
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def image(x: tf.Tensor, given: Any = None) -> tf.Tensor:
+        with InstanceStatistics(given):
+            return network(x)
+
+    @tf.function(autograph=False, reduce_retracing=True)
+    def moments(x: tf.Tensor, window: tf.Tensor, entries: Any = None) -> list[tuple]:
+        given = {"joint": True, "calibration": entries} if joint else {"given": entries}
+        with InstanceStatistics(window=window, **given) as statistics:
+            network(x)
+        return [tuple(tf.cast(part, tf.float32) for part in entry) for entry in statistics.recorded]
+
+    def measure(x: tf.Tensor, window: np.ndarray, entries: Any = None) -> list[tuple]:
+        return tf.nest.map_structure(np.asarray, moments(x, window, entries))
+
+    return measure if measuring or joint else image
+
+
+def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tf.Tensor:
+    """Patches from everywhere in an image, as a batch in [-1, 1].
+
+    Args:
+        image: uint8 (height, width, 3).
+        pixels: Pixels of all patches together, nearly.
+        patch: Pixels of a patch's side at most.
+
+    Returns:
+        float32 (count, side, side, 3).
+    """
+    height, width = image.shape[:2]
+    # Of few pixels many small patches say more than few large ones.
+    side = min(patch, max(STRIDE, round(math.sqrt(pixels / 9) / STRIDE) * STRIDE), height, width)
+    count = max(1.0, pixels / side**2)
+    rows = max(1, min(round(math.sqrt(count * height / width)), math.ceil(height / side)))
+    columns = max(1, min(round(count / rows), math.ceil(width / side)))
+    patches = [
+        image[top : top + side, left : left + side]
+        for top in np.linspace(0, height - side, rows).astype(int)
+        for left in np.linspace(0, width - side, columns).astype(int)
+    ]
+    return tf.constant(np.stack(patches).astype("float32") / 127.5 - 1.0)
+
+
+def spans(length: int, tile: int, overlap: int) -> list[Span]:
+    """Covers an axis by tiles of nearly one size that overlap; their own parts join without a gap."""
+    count = max(1, math.ceil((length - overlap) / (tile - overlap)))
+    step = math.ceil((length - overlap) / count / STRIDE) * STRIDE
+    starts = [i * step for i in range(count) if i == 0 or i * step + overlap < length]
+    found = []
+    for i, start in enumerate(starts):
+        last = i == len(starts) - 1
+        stop = length if last else start + step + overlap
+        found.append(
+            Span(
+                start,
+                stop,
+                0 if i == 0 else start + overlap // 2,
+                length if last else start + step + overlap // 2,
+            )
+        )
+    return found
+
+
+def merged(parts: list[list[tuple]]) -> Statistics:
+    """The moments of a whole from those of its parts, each with its count of pixels."""
+    found = []
+    for layer in zip(*parts, strict=True):
+        means, variances, counts = (
+            np.stack([np.asarray(p, np.float64) for p in q]) for q in zip(*layer, strict=True)
+        )
+        share = (counts / counts.sum()).reshape(-1, *[1] * (means.ndim - 1))
+        mean = (share * means).sum(0)
+        variance = (share * (variances + np.square(means - mean))).sum(0)
+        found.append((mean.astype("float32"), variance.astype("float32")))
+    return found
+
+
+def change(before: Statistics, after: Statistics) -> float:
+    """The largest change of a mean or a standard deviation, in standard deviations of its layer's channel."""
+    largest = 0.0
+    for (mean, variance), (new_mean, new_variance) in zip(before, after, strict=True):
+        # Channels that hardly vary have nothing to compare with but their layer.
+        deviation = np.sqrt(np.maximum(new_variance, 1e-3 * new_variance.mean() + 1e-12))
+        largest = max(
+            largest,
+            float(np.max(np.abs(new_mean - mean) / deviation)),
+            float(np.max(np.abs(np.sqrt(new_variance) - np.sqrt(variance)) / deviation)),
+        )
+    return largest
+
+
+def to_floats(pixels: np.ndarray) -> tf.Tensor:
+    """uint8 (height, width, 3) as a batch of one in [-1, 1]."""
+    return tf.constant(pixels[None].astype("float32") / 127.5 - 1.0)
+
+
+def to_bytes(image: Any) -> np.ndarray:
+    """What `to_floats` made, or a part of a canvas without its batch axis, as uint8 (height, width, 3)."""
+    array = np.asarray(image, "float32")
+    array = array[0] if array.ndim == 4 else array
+    return np.round(np.clip(array, -1, 1) * 127.5 + 127.5).astype("uint8")
+
+
+#: Borders of patches are no borders of the image: what is measured lies within.
+_PATCH = np.array([0.125, 0.875, 0.125, 0.875], "float32")
+
+
+def _deviation(variance: np.ndarray) -> np.ndarray:
+    return np.sqrt(np.maximum(variance, 1e-10))
+
+
+def _window(row: Span, column: Span) -> np.ndarray:
+    shares: Iterator[float] = (
+        (edge - span.start) / (span.stop - span.start)
+        for span in (row, column)
+        for edge in (span.first, span.last)
+    )
+    return np.array(list(shares), "float32")
+
+
+def _pixels(image: np.ndarray, row: Span, column: Span) -> np.ndarray:
+    return image[row.start : row.stop, column.start : column.stop]
+
+
+def _fade(span: Span, overlap: int, length: int) -> np.ndarray:
+    """Weights along a tile: 1, and over the middle half of an overlap from 0 to 1, so that two sum to 1."""
+    position = np.arange(span.start, span.stop) + 0.5
+    ramp = overlap / 2
+    weight = np.ones(len(position), "float32")
+    if span.first > 0:
+        weight *= np.clip((position - span.first) / ramp + 0.5, 0, 1)
+    if span.last < length:
+        weight *= np.clip((span.last - position) / ramp + 0.5, 0, 1)
+    return weight.astype("float32")
+
+
+def _same_size(made: np.ndarray, image: np.ndarray) -> np.ndarray:
+    if made.shape != image.shape:
+        raise ValueError(
+            f"The network makes {made.shape} of an image {image.shape}: tiles need one that keeps the size."
+        )
+    return made

@@ -1,0 +1,233 @@
+"""Training of one's own styles: paintings and photographs in, a model out, with previews, resumable."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from keras_gen import callbacks as kc
+from keras_gen import data, optimizers, precision
+from keras_gen.callbacks.checkpoint import LAST
+from keras_gen.image import make_grid
+from keras_gen.networks.transformer_net import transformer_net
+from keras_gen.runs.folder import Run
+from keras_gen.style.fast import FastStyleTransfer
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_LARGER = 1.5  # photographs are this much larger than the crops that are trained on
+_RISE = 50  # steps
+_PREVIEWS = 3  # photographs on a sheet of previews
+
+
+def find_paintings(styles: Path | str | Sequence[Path | str]) -> dict[str, Path]:
+    """Picture files by style name, which is the file's name without its ending.
+
+    Args:
+        styles: a folder of pictures, or files.
+
+    Raises:
+        FileNotFoundError: no such folder or file, or a folder without pictures.
+        ValueError: two pictures of one name.
+    """
+    given = [Path(styles)] if isinstance(styles, (str, Path)) else [Path(path) for path in styles]
+    files: list[Path] = []
+    for path in given:
+        found = (
+            sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
+        )
+        if not found or not all(one.is_file() for one in found):
+            raise FileNotFoundError(
+                f"There are no pictures in {path}: expected a folder of JPEG or PNG files."
+            )
+        files += found
+    named = {path.stem: path for path in files}
+    if len(named) < len(files):
+        raise ValueError("Two paintings have the same name; a style is called as its file: rename one.")
+    return named
+
+
+def read_painting(path: Path, size: int = 512) -> np.ndarray:
+    """A painting, its longer side at most `size` pixels: float32 (height, width, 3) in [-1, 1]."""
+    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
+    picture.thumbnail((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(picture, np.float32) / 127.5 - 1.0
+
+
+def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Batches of random crops and mirror images of photographs, in an order of its own in each epoch.
+
+    Args:
+        content: a data spec, or a folder of pictures.
+        crop: side in pixels, a multiple of 4.
+        batch_size: crops a batch; the last, smaller one is left out.
+        seed: of order and crops.
+    """
+    spec = f"folder:{content}" if Path(content).is_dir() else content
+    side = round(crop * _LARGER)
+    batches = data.load(
+        spec,
+        batch_size=batch_size,
+        image_size=(side, side),
+        channels=3,
+        crop="random",
+        flip=True,
+        drop_remainder=True,
+        seed=seed,
+    )
+
+    def cut(images):
+        # From the pictures themselves, for an epoch that is resumed has to draw the same place.
+        state = tf.reduce_sum(tf.cast(images[:, ::8, ::8] * 127.5, tf.int64))
+        shape = (batch_size, crop, crop, 3)
+        return tf.image.stateless_random_crop(images, shape, tf.stack([state, tf.cast(seed, tf.int64)]))
+
+    return batches.map(lambda *batch: cut(batch[0]))
+
+
+def train_style(
+    styles: Path | str | Sequence[Path | str],
+    content: str,
+    out: Path,
+    *,
+    steps: int = 6000,
+    width: int = 16,
+    separable: bool = True,
+    batch_size: int = 4,
+    crop: int = 256,
+    painting_size: int = 512,
+    style_weight: float | Sequence[float] = 6.0,
+    total_variation_weight: float = 0.1,
+    learning_rate: float = 5e-3,
+    precision_name: str = "auto",
+    backbone: str = "auto",
+    seed: int = 0,
+    resume: bool = False,
+    minutes_between: float = 3.0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    say: Callable[[str], None] = print,
+) -> FastStyleTransfer:
+    """Trains a `FastStyleTransfer` in a run folder, or goes on with one; the caller may stop it any time.
+
+    Args:
+        styles: a folder of paintings, or their files; each file's name is its style's.
+        content: a folder of photographs, or a data spec.
+        out: the run folder: checkpoints/last.keras, previews and a history.
+        steps: how many in all.
+        width: of the network: 8, 16 or 32.
+        separable: lighter residual blocks, for phones.
+        batch_size: photographs a step.
+        crop: side of the photographs' crops in pixels, a multiple of 4.
+        painting_size: longer side of the paintings in pixels; strokes come out at this scale.
+        style_weight: weight of the style loss against the content's: one number, or one for each style in
+            the order of their names.
+        total_variation_weight: weight of smoothness.
+        learning_rate: of Adam at its highest, after 50 steps; it falls to nothing along a cosine.
+        precision_name: "auto", "float32" or "bfloat16".
+        backbone: where VGG's weights come from; see `networks.vgg`.
+        seed: of weights, order, crops and styles.
+        resume: go on from out's last checkpoint, which holds the network, its styles and the weights of the
+            loss. Content, crop, batch_size, learning_rate and steps are taken from here, and may change.
+        minutes_between: of checkpoints and previews.
+        callbacks: further ones, such as a progress bar.
+        say: is told what is being done, a line at a time.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        FileNotFoundError: no paintings, photographs, checkpoint, or weights of VGG.
+        ValueError: options out of range.
+        TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
+    """
+    run = Run(Path(out))
+    last = run.checkpoints / LAST
+    if resume:
+        if not last.is_file():
+            raise FileNotFoundError(f"There is no checkpoint to resume in {out}: leave resume out.")
+        model = keras.saving.load_model(last)
+    else:
+        paintings = find_paintings(styles)
+        keras.utils.set_random_seed(seed)
+        with precision.scope(precision_name) as reason:
+            say(reason)
+            network = transformer_net(len(paintings), width=width, separable=separable)
+        model = FastStyleTransfer(
+            network,
+            list(paintings),
+            style_weight=style_weight,
+            total_variation_weight=total_variation_weight,
+            features={"backbone": backbone},
+            seed=seed,
+        )
+        model.compile(optimizers.Adam(learning_rate), ema_decay=0.99)
+        model.adapt({name: read_painting(path, painting_size) for name, path in paintings.items()})
+    batches = photographs(content, crop, batch_size, seed)
+    an_epoch = int(batches.cardinality())
+    if an_epoch < 1:
+        raise ValueError(f"{content} holds fewer photographs than a batch of {batch_size}.")
+    sheet = next(iter(photographs(content, crop, batch_size, seed))).numpy()[:_PREVIEWS]
+    keeper = _Keeper(run, sheet, 60 * minutes_between, steps)
+    stop = kc.StopOnSignal([keeper.save])
+    everything = [_Cosine(learning_rate, steps), kc.History(run.history), keeper, *callbacks, stop]
+    try:
+        while (done := int(model.step.numpy())) < steps:
+            epoch, begun = divmod(done, an_epoch)
+            model.epoch.assign(epoch)
+            part = batches.skip(begun).take(steps - done)
+            whole = not begun and steps - done >= an_epoch
+            epochs = epoch + (steps - done) // an_epoch if whole else epoch + 1
+            data_ = batches if whole else part
+            model.fit(data_, initial_epoch=epoch, epochs=epochs, callbacks=everything, verbose=0)
+    finally:
+        stop.restore()
+    keeper.save()
+    return model
+
+
+class _Cosine(keras.callbacks.Callback):
+    """The learning rate of each step: up to its peak in 50, then down to nothing along a cosine."""
+
+    def __init__(self, peak: float, steps: int):
+        super().__init__()
+        self.peak, self.steps = peak, steps
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Sets it, from the model's own count of steps, so that a run may be resumed for more of them."""
+        step = int(self.model.step.numpy())
+        rise = min(1.0, (step + 1) / _RISE)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        self.model.model_optimizer.learning_rate = self.peak * rise * fall
+
+
+class _Keeper(keras.callbacks.Callback):
+    """A checkpoint and a sheet of previews every few minutes, rows of photographs, a column each style."""
+
+    def __init__(self, run: Run, images: np.ndarray, seconds: float, steps: int):
+        super().__init__()
+        self.run, self.images, self.seconds, self.steps = run, images, seconds, steps
+        self.checkpoint, self.due = kc.Checkpoint(run.checkpoints, monitor=None), time.monotonic() + seconds
+
+    def save(self) -> None:
+        """Writes both now."""
+        self.checkpoint.set_model(self.model)
+        self.checkpoint.save()
+        step = int(self.model.step.numpy())
+        painted = [self.model.stylize(self.images, style) for style in self.model.styles]
+        rows = np.stack([self.images, *painted], 1).reshape(-1, *self.images.shape[1:])
+        grid = make_grid(np.clip(rows, -1, 1), columns=len(painted) + 1, scale=1)
+        folder = self.run.folder / "previews"
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(grid).save(folder / f"step-{step:06d}.jpg", quality=92)
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Both, where they are due."""
+        if time.monotonic() >= self.due:
+            self.save()
+            self.due = time.monotonic() + self.seconds

@@ -1,0 +1,354 @@
+"""Video files as streams: frame by frame through a function, in constant memory, the sound kept."""
+
+from __future__ import annotations
+
+import heapq
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_gen import atomic
+from keras_gen.pictures import refuse_existing
+
+Progress = Callable[[int, "int | None"], None]
+
+_ENCODERS = {
+    ".mp4": ("libx264", {"crf": "18", "preset": "medium"}),
+    ".m4v": ("libx264", {"crf": "18", "preset": "medium"}),
+    ".mov": ("libx264", {"crf": "18", "preset": "medium"}),
+    ".mkv": ("libx264", {"crf": "18", "preset": "medium"}),
+    ".webm": ("libvpx-vp9", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"}),
+    ".gif": ("gif", {}),
+}
+_BT601, _BT709 = 5, 1  # FFmpeg's numbers of colour spaces
+_GIF_RATE = 25  # frames a second at most; viewers slow down what is faster than 50
+
+
+@dataclass
+class Report:
+    """What became of a film.
+
+    Attributes:
+        frames: How many were written.
+        broken: How many of them stand for one that could not be read, as repetitions of the one before.
+        sound: How many sound tracks were kept as they are.
+        converted: How many were encoded anew, since the new file's format does not take them as they are.
+        cut: Whether the film ended before its end, damaged.
+    """
+
+    frames: int = 0
+    broken: int = 0
+    sound: int = 0
+    converted: int = 0
+    cut: bool = False
+
+
+def transform(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    change: Callable[[np.ndarray], np.ndarray],
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Writes a film whose frames are those of another, changed one after the other; its sound is kept.
+
+    Times of frames and the shape of pixels stay as they are, and frames of a phone on its side are turned
+    upright. Where one cannot be decoded, the changed one before it is shown again.
+
+    Args:
+        source: Any video file that FFmpeg reads.
+        target: A path ending in .mp4, .mov, .mkv, .webm or .gif, which has no sound.
+        change: Maps a frame, uint8 (height, width, 3), to what to show; all of one size. A last odd row or
+            column is cut off, since video has none.
+        force: Whether a file that is there is replaced.
+        progress: Called after each frame with how many are done and, where the file tells, of how many.
+
+    Raises:
+        ImportError: PyAV is not installed.
+        FileNotFoundError, FileExistsError: `source` is not there, or `target` is.
+        ValueError: No video, no frame that can be read, or an ending that is not known.
+        OSError: The file cannot be written.
+    """
+    av = _av()
+    source, target = Path(source), Path(target)
+    check(target, force)
+    if not source.is_file():
+        raise FileNotFoundError(f"There is no video file {source}; give the path of a file such as film.mp4.")
+    if target.exists() and source.samefile(target):
+        raise ValueError(f"{source} cannot be read and written at once: choose another name.")
+    report = Report()
+    with _opened(source) as reading, atomic.replacing(target) as temporary:
+        film = reading.streams.video[0]
+        sounds = [] if target.suffix.lower() == ".gif" else list(reading.streams.audio)
+        rate = film.guessed_rate or film.average_rate or Fraction(25)
+        total = film.frames or None
+        if total is None and reading.duration:
+            total = max(1, round(reading.duration / av.time_base * rate))
+        with _Writer(temporary, rate, film.sample_aspect_ratio) as writer:
+            waiting: list[Any] = []  # sound that comes before the first frame
+            for item in _events(reading, film, sounds, report):
+                if isinstance(item, _Shot):
+                    if item.pixels is not None:
+                        shown = change(item.pixels)
+                    elif writer.begun:
+                        report.broken += 1
+                    else:
+                        continue  # there is none to repeat yet
+                    if not writer.begun:
+                        for sound in sounds:
+                            writer.add_sound(sound, report)
+                    writer.show(shown, item.time)
+                    report.frames += 1
+                    if progress is not None:
+                        progress(report.frames, total)
+                    for packet in waiting:
+                        writer.sound(packet)
+                    waiting.clear()
+                elif writer.begun:
+                    writer.sound(item)
+                else:
+                    waiting.append(item)
+        if not report.frames:
+            raise ValueError(f"{source} has no frame that can be read: it is damaged.")
+        check(target, force)
+    return report
+
+
+def write(
+    frames: Iterable[np.ndarray], target: str | os.PathLike[str], rate: float = 25, force: bool = False
+) -> int:
+    """Writes a silent film.
+
+    Args:
+        frames: uint8 (height, width, 3), all of one size; they are taken one at a time.
+        target: As in `transform`.
+        rate: Frames a second.
+        force: Whether a file that is there is replaced.
+
+    Returns:
+        How many frames were written.
+
+    Raises:
+        ImportError, FileExistsError, ValueError, OSError: As in `transform`.
+    """
+    target = Path(target)
+    check(target, force)
+    count, exact = 0, Fraction(rate).limit_denominator(1001)
+    if exact <= 0:
+        raise ValueError(f"A film needs more than 0 frames a second; received {rate}.")
+    with atomic.replacing(target) as temporary:
+        with _Writer(temporary, exact) as writer:
+            for frame in frames:
+                writer.show(frame, count / exact)
+                count += 1
+        if not count:
+            raise ValueError("There are no frames to write.")
+        check(target, force)
+    return count
+
+
+def check(target: Path, force: bool) -> None:
+    """Raises what `transform` raises of a target, before anything is done."""
+    _av()
+    if target.suffix.lower() not in _ENCODERS:
+        raise ValueError(f"{target} must end in {', '.join(_ENCODERS)}: the ending says the format.")
+    refuse_existing(target, force)
+
+
+@dataclass
+class _Shot:
+    """A frame and its time in seconds; None in place of one that cannot be decoded."""
+
+    pixels: np.ndarray | None
+    time: Fraction
+
+
+@dataclass
+class _Writer:
+    """Encodes frames into a file; opened as a context, it is complete when that is left."""
+
+    path: Path
+    rate: Fraction
+    aspect: Fraction | None = None
+    begun: bool = False
+    _last: Fraction | None = None
+    _sounds: dict[int, Any] = field(default_factory=dict)
+
+    def __enter__(self) -> _Writer:
+        self.gif = self.path.suffix.lower() == ".gif"
+        self._file = _av().open(str(self.path), "w", options={"loop": "0"} if self.gif else {})
+        return self
+
+    def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
+        try:
+            if kind is None and self.begun:
+                self._finish()
+        finally:
+            self._file.close()
+
+    def add_sound(self, stream: Any, report: Report) -> None:
+        """A track of its own for a sound track, before the first frame."""
+        name = stream.codec_context.codec.canonical_name
+        if name in self._file.supported_codecs:
+            self._sounds[stream.index] = (self._file.add_stream_from_template(stream), None)
+            report.sound += 1
+            return
+        name = self._file.default_audio_codec
+        rates = _av().Codec(name, "w").audio_rates or [stream.rate]
+        made = self._file.add_stream(name, rate=stream.rate if stream.rate in rates else max(rates))
+        made.layout = stream.layout
+        self._sounds[stream.index] = (made, True)
+        report.converted += 1
+
+    def sound(self, packet: Any) -> None:
+        """Passes a packet of sound on, or what it holds, encoded anew."""
+        av = _av()
+        stream, convert = self._sounds[packet.stream.index]
+        if not convert:
+            if packet.dts is not None:
+                packet.stream = stream
+                self._file.mux(packet)
+            return
+        try:
+            heard = packet.decode()
+        except av.error.FFmpegError:
+            return  # a gap of a fraction of a second
+        for frame in heard:
+            self._file.mux(stream.encode(frame))
+
+    def show(self, pixels: np.ndarray, time: Fraction) -> None:
+        """Adds a frame at a time in seconds; one that is not later than the one before is left out."""
+        av = _av()
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or min(pixels.shape) < 2:
+            raise ValueError(f"A frame is uint8 (height, width, 3), received {pixels.dtype} {pixels.shape}.")
+        height, width = (side // 2 * 2 for side in pixels.shape[:2])
+        if not self.begun:
+            self._begin(height, width)
+        elif (height, width) != self.size:
+            raise ValueError(f"Frames of a film have one size: received {(height, width)} after {self.size}.")
+        apart = Fraction(1, _GIF_RATE) * Fraction(99, 100) if self.gif else Fraction(0)
+        if self._last is not None and time - self._last <= apart:
+            return
+        self._last = time
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
+        frame.time_base = Fraction(1, 90000)
+        frame.pts = round(time / frame.time_base)
+        if self.gif:
+            self._graph.push(frame)
+            frame = self._graph.pull()
+        else:
+            frame = frame.reformat(format="yuv420p", dst_colorspace=_BT709)
+        self._file.mux(self._film.encode(frame))
+
+    def _begin(self, height: int, width: int) -> None:
+        name, options = _ENCODERS[self.path.suffix.lower()]
+        self._film = self._file.add_stream(name, rate=self.rate, options=options)
+        self._film.height, self._film.width = height, width
+        self.size, self.begun = (height, width), True
+        if self.gif:
+            self._film.pix_fmt = "pal8"
+            self._film.codec_context.time_base = Fraction(1, 100)
+            self._graph = _palettes(height, width)
+            return
+        self._film.pix_fmt = "yuv420p"
+        context = self._film.codec_context
+        context.time_base = Fraction(1, 90000)
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        if self.aspect:
+            context.sample_aspect_ratio = self.aspect
+
+    def _finish(self) -> None:
+        for stream, convert in self._sounds.values():
+            if convert:
+                self._file.mux(stream.encode(None))
+        self._file.mux(self._film.encode(None))
+
+
+def _events(reading: Any, film: Any, sounds: list[Any], report: Report) -> Iterator[Any]:
+    """Frames in the order of their times, and packets of sound as they come."""
+    av = _av()
+    packets = reading.demux([film, *sounds])
+    broken: list[Fraction] = []  # times of frames that could not be decoded, earliest first
+    last = Fraction(-1)
+    length = 1 / (film.guessed_rate or Fraction(25))
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            break
+        except av.error.FFmpegError:
+            report.cut = True
+            break
+        if packet.stream.type == "audio":
+            yield packet
+            continue
+        try:
+            frames = packet.decode()
+        except av.error.FFmpegError:
+            if packet.pts is not None:
+                heapq.heappush(broken, packet.pts * packet.time_base)
+            continue
+        for frame in frames:
+            time = last + length if frame.pts is None else frame.pts * frame.time_base
+            while broken and broken[0] < time:
+                yield _Shot(None, heapq.heappop(broken))
+            yield _Shot(None if frame.is_corrupt else _upright(frame), time)
+            last = time
+    while broken:
+        yield _Shot(None, heapq.heappop(broken))
+
+
+def _upright(frame: Any) -> np.ndarray:
+    unknown = frame.colorspace not in (_BT601, _BT709, 6, 9)
+    space = (_BT709 if frame.height >= 720 else _BT601) if unknown else frame.colorspace
+    pixels = frame.reformat(format="rgb24", src_colorspace=space).to_ndarray()
+    return np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90)))
+
+
+def _palettes(height: int, width: int) -> Any:
+    """A graph that gives each frame the 256 colours that suit it best."""
+    av = _av()
+    graph = av.filter.Graph()
+    begin = graph.add_buffer(
+        width=width, height=height, format=av.VideoFormat("rgb24"), time_base=Fraction(1, 90000)
+    )
+    split = graph.add("split")
+    palette = graph.add("palettegen", "stats_mode=single")
+    use = graph.add("paletteuse", "new=1:dither=sierra2_4a")
+    end = graph.add("buffersink")
+    begin.link_to(split)
+    split.link_to(use, 0, 0)
+    split.link_to(palette, 1, 0)
+    palette.link_to(use, 0, 1)
+    use.link_to(end)
+    graph.configure()
+    return graph
+
+
+def _opened(source: Path) -> Any:
+    av = _av()
+    try:
+        reading = av.open(str(source))
+    except PermissionError:
+        raise
+    except (av.error.FFmpegError, UnicodeError) as error:
+        raise ValueError(f"{source} is not a video that FFmpeg can read, or is damaged: {error}.") from error
+    if not reading.streams.video:
+        reading.close()
+        raise ValueError(f"{source} has no pictures, only sound or text.")
+    return reading
+
+
+def _av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise ImportError(
+            'Video needs PyAV, which is not installed: pip install "keras-gen[video]".'
+        ) from error
+    return av

@@ -1,0 +1,182 @@
+import io
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from keras_gen import pictures
+from keras_gen.cli import errors
+from keras_gen.networks.transformer_net import transformer_net
+from keras_gen.pictures import Picture
+from keras_gen.style import FastStyleTransfer
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The file of a small model of three styles that differ: its normalizations are drawn, not trained."""
+    keras.utils.set_random_seed(1)
+    network = transformer_net(3, width=8, separable=True, blocks=1)
+    random = np.random.default_rng(0)
+    for weight in network.weights:
+        if weight.name in ("gamma", "beta"):
+            weight.assign(random.normal(0.5, 0.5, weight.shape))
+    path = tmp_path_factory.mktemp("model") / "three.keras"
+    FastStyleTransfer(network, ["great-wave", "great-fire", "mosaic"]).save(path)
+    return path
+
+
+@pytest.fixture
+def photo(tmp_path):
+    y, x = np.mgrid[:60, :90]
+    pixels = np.dstack([2 * x, 4 * y, 128 + 60 * np.sin(x / 5 + y / 7)]).astype("uint8")
+    pictures.write(Picture(pixels), tmp_path / "photo.png")
+    return tmp_path / "photo.png"
+
+
+def painted(model, photo, style, strength=1.0):
+    loaded = keras.saving.load_model(model)
+    made = loaded.stylize(pictures.read(photo).pixels / np.float32(127.5) - 1, style, strength)
+    return np.clip(made, -1, 1) * 127.5 + 127.5
+
+
+def test_what_is_written_is_what_the_model_paints(cli, model, photo, tmp_path):
+    out = tmp_path / "new" / "out.png"
+    result = cli("stylize", photo, "--model", model, "--style", "mosaic", "-o", out)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == str(out)
+    np.testing.assert_allclose(pictures.read(out).pixels, painted(model, photo, "mosaic"), atol=1)
+    assert np.abs(pictures.read(out).pixels - painted(model, photo, "great-wave")).mean() > 10
+
+
+def test_a_blend_by_beginnings_of_names_and_strength(cli, model, photo, tmp_path):
+    out = tmp_path / "out.png"
+    arguments = ("--style", "great-w=1", "--style", "mos=3", "--strength", 0.5, "--model", model)
+    assert cli("stylize", photo, *arguments, "-o", out).exit_code == 0
+    expected = painted(model, photo, [0.25, 0, 0.75], 0.5)
+    np.testing.assert_allclose(pictures.read(out).pixels, expected, atol=1)
+
+
+def test_colours_are_preserved(cli, model, photo, tmp_path):
+    out = tmp_path / "out.png"
+    assert (
+        cli("stylize", photo, "--model", model, "-s", "mosaic", "--preserve-color", "-o", out).exit_code == 0
+    )
+    before, after = (pictures.read(path).pixels.astype(float) for path in (photo, out))
+    clipped = (after == 0) | (after == 255)
+    inside = ~clipped.any(-1)
+    assert inside.mean() > 0.1
+    difference = (after - before)[inside]
+    np.testing.assert_allclose(difference, np.broadcast_to(difference[:, :1], difference.shape), atol=1)
+
+
+def test_size_alpha_and_the_default_name(cli, model, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    alpha = np.full((60, 90), 255, "uint8")
+    alpha[:30] = 0
+    pictures.write(Picture(pictures.read(photo).pixels, alpha), "see-through.png")
+    result = cli("stylize", "see-through.png", "--model", model, "--style", "mosaic", "--size", 45)
+    assert result.exit_code == 0, result.output
+    found = pictures.read("see-through-mosaic.png")
+    assert found.pixels.shape == (30, 45, 3)
+    assert found.alpha[:11].max() == 0
+    assert found.alpha[19:].min() == 255
+
+
+def test_nothing_is_overwritten_without_force(cli, model, photo, tmp_path):
+    out = tmp_path / "out.png"
+    out.write_bytes(b"precious")
+    arguments = ("stylize", photo, "--model", model, "--style", "mosaic", "-o", out)
+    result = cli(*arguments)
+    assert result.exit_code == errors.FAILED
+    assert "--force" in result.stderr
+    assert out.read_bytes() == b"precious"
+    assert cli(*arguments, "--force").exit_code == 0
+    assert pictures.read(out).pixels.shape == (60, 90, 3)
+
+
+def test_a_folder_goes_into_a_folder(cli, model, photo, tmp_path):
+    folder = tmp_path / "photos"
+    (folder / "inner").mkdir(parents=True)
+    for name in ("a.jpg", "inner/b.png", "c.ppm", "there.png"):
+        pictures.write(pictures.read(photo), folder / name)
+    (folder / "cut.jpg").write_bytes((folder / "a.jpg").read_bytes()[:500])
+    (folder / "notes.txt").write_text("no image")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "there.png").write_bytes(b"precious")
+    result = cli("stylize", folder, "--model", model, "--style", "mosaic", "-o", out)
+    assert result.exit_code == errors.FAILED
+    assert "cut.jpg is not an image" in result.stderr
+    assert "1 of 5 images could not be painted" in result.stderr
+    assert "3 images in" in result.stdout
+    assert "1 were there already" in result.stdout
+    found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert found == {"a.jpg", "inner/b.png", "c.ppm", "there.png"}
+    assert (out / "there.png").read_bytes() == b"precious"
+
+
+def test_from_pipe_to_pipe(cli, model, photo, monkeypatch):
+    """Nothing but the picture is on standard output."""
+    from typer.testing import CliRunner
+
+    from keras_gen.cli.main import app
+
+    result = CliRunner().invoke(
+        app, ["stylize", "-", "--model", str(model), "--style", "mosaic"], input=photo.read_bytes()
+    )
+    assert result.exit_code == 0, result.stderr
+    with Image.open(io.BytesIO(result.stdout_bytes)) as opened:
+        assert opened.size == (90, 60)
+
+
+def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
+    out = tmp_path / "sheet.png"
+    result = cli("stylize", photo, "--model", model, "--sheet", "--size", 90, "-o", out)
+    assert result.exit_code == 0, result.output
+    sheet = pictures.read(out).pixels
+    assert sheet.shape == (2 * (60 + 20 + 12) + 12, 2 * (90 + 12) + 12, 3)
+    np.testing.assert_array_equal(sheet[12:72, 12:102], pictures.read(photo).pixels)
+    np.testing.assert_allclose(sheet[104:164, 114:204], painted(model, photo, "mosaic"), atol=1)
+    assert sheet[72:92, 12:102].min() < 100  # a name is written below
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--style", "graet-wave"], "Did you mean 'great-wave'?"),
+        (["--style", "great"], "could be any of great-wave, great-fire"),
+        ([], "There are: great-wave, great-fire, mosaic"),
+        (["--style", "mosaic=no"], "NAME=WEIGHT"),
+        (["--style", "mosaic", "--strength", "2"], "from 0 to 1"),
+        (["--style", "mosaic", "--method", "gatys"], "from a painting"),
+        (["--style", "mosaic", "--method", "fats"], "Did you mean 'fast'?"),
+        (["--style", "nowhere.jpg"], "no painting nowhere.jpg"),
+        (["--style", "mosaic", "--sheet"], "leave out --style"),
+        (["--style", "mosaic", "-o", "out.txt"], "such as .png"),
+    ],
+)
+def test_mistakes_are_one_sentence(cli, model, photo, arguments, said):
+    result = cli("stylize", photo, "--model", model, *arguments)
+    assert result.exit_code == errors.FAILED
+    assert said in " ".join(result.stderr.split())
+    assert result.stderr.count("\n") == 1
+
+
+def test_damaged_images_and_models_are_one_sentence(cli, model, photo, tmp_path):
+    cut = tmp_path / "cut.png"
+    cut.write_bytes(photo.read_bytes()[:200])
+    for arguments, said in (
+        ([cut, "--model", model], "cut.png is not an image"),
+        ([tmp_path / "none.png", "--model", model], "no image file"),
+        ([photo, "--model", cut], "is not a model"),
+        ([photo, "--model", tmp_path / "no"], "train-style"),
+    ):
+        result = cli("stylize", *arguments, "--style", "mosaic", "-o", tmp_path / "out.png")
+        assert result.exit_code == errors.FAILED
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_several_images_need_a_folder(cli, model, photo):
+    assert "name one by --out" in cli("stylize", photo, photo, "--model", model, "-s", "mosaic").stderr

@@ -1,0 +1,124 @@
+from fractions import Fraction
+
+import keras
+import numpy as np
+import pytest
+
+from keras_gen import runs
+from keras_gen.cli import errors
+from keras_gen.image import make_grid
+from keras_gen.networks.transformer_net import transformer_net
+from keras_gen.style import FastStyleTransfer
+
+av = pytest.importorskip("av")
+pytest.importorskip("cv2")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    keras.utils.set_random_seed(1)
+    path = tmp_path_factory.mktemp("model") / "two.keras"
+    FastStyleTransfer(transformer_net(2, width=8, separable=True, blocks=1), ["wave", "mosaic"]).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    """A pan of twelve frames, with sound."""
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    y, x = np.mgrid[:64, :140]
+    picture = (128 + 90 * np.dstack([np.sin(x / 7), np.sin(y / 9), np.sin((x + y) / 5)])).astype("uint8")
+    with av.open(str(path), "w") as out:
+        pictures = out.add_stream("libx264", rate=12, options={"crf": "10"})
+        pictures.height, pictures.width, pictures.pix_fmt = 64, 96, "yuv420p"
+        tone = out.add_stream("aac", rate=44100, layout="mono")
+        for t in range(12):
+            pixels = np.ascontiguousarray(picture[:, 3 * t : 3 * t + 96])
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = t, Fraction(1, 12)
+            out.mux(pictures.encode(frame))
+        out.mux(pictures.encode(None))
+        samples = (9000 * np.sin(np.arange(44100) / 16)).astype("int16")[None]
+        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        heard.sample_rate, heard.pts = 44100, 0
+        out.mux(tone.encode(heard))
+        out.mux(tone.encode(None))
+    return path
+
+
+def frames_of(path):
+    with av.open(str(path)) as opened:
+        return [frame.to_ndarray(format="rgb24") for frame in opened.decode(opened.streams.video[0])]
+
+
+def test_a_film_is_painted_and_keeps_its_sound(cli, model, film, tmp_path):
+    out = tmp_path / "out.mp4"
+    result = cli("video", film, out, "--model", model, "--style", "wave", "--momentum", 0)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == f"12 frames in {out}, with its sound"
+    loaded = keras.saving.load_model(model)
+    for before, after in list(zip(frames_of(film), frames_of(out), strict=True))[::5]:
+        expected = np.clip(loaded.stylize(before / np.float32(127.5) - 1, "wave"), -1, 1) * 127.5 + 127.5
+        assert np.abs(after - expected).mean() < 8  # what the codec loses of a random network's colours
+    with av.open(str(out)) as opened:
+        assert opened.streams.audio[0].codec_context.name == "aac"
+
+
+def test_momentum_holds_frames_together_and_size_makes_them_small(cli, model, film, tmp_path):
+    changes = []
+    for momentum in (0, 0.8):
+        out = tmp_path / f"{momentum}.mp4"
+        arguments = ("--model", model, "-s", "mos", "--momentum", momentum, "--size", 48)
+        assert cli("video", film, out, *arguments).exit_code == 0
+        frames = np.stack(frames_of(out)).astype(float)
+        assert frames.shape == (12, 32, 48, 3)
+        changes.append(np.abs(np.diff(frames, axis=0)).mean())
+    assert changes[1] < changes[0]
+
+
+@pytest.mark.parametrize("ending", ["mp4", "gif"])
+def test_a_walk(cli, trained, tmp_path, ending):
+    out = tmp_path / f"walk.{ending}"
+    result = cli(
+        *("video", "--walk", trained, out, "-n", 4, "--points", 2, "--seconds", 1, "--rate", 10, "--seed", 3)
+    )
+    assert result.exit_code == 0, result.output
+    frames = frames_of(out)
+    assert len(frames) == 10
+    model = runs.Run(trained).load()
+    first = make_grid(model.generate(model.latents(8, 3)[:4]))
+    assert np.abs(frames[0][: len(first)].astype(float) - first[: len(frames[0])]).mean() < 6
+
+
+def test_a_conditional_model_shows_each_class(cli, conditional, tmp_path):
+    arguments = ("-n", 3, "--points", 2, "--seconds", 0.4, "--rate", 10)
+    result = cli("video", "--walk", conditional, tmp_path / "walk.mp4", *arguments)
+    assert result.exit_code == 0, result.output
+    frames = frames_of(tmp_path / "walk.mp4")
+    assert len(frames) == 4
+    labels = np.arange(3)
+    model = runs.Run(conditional).load()
+    first = make_grid(model.generate(model.latents(6, 0)[:3], labels=labels))
+    assert np.abs(frames[0].astype(float) - first[: len(frames[0]), : frames[0].shape[1]]).mean() < 6
+
+
+def test_mistakes_are_one_sentence(cli, model, film, trained, tmp_path):
+    (tmp_path / "there.mp4").write_bytes(b"precious")
+    painting = tmp_path / "painting.png"
+    for arguments, said in (
+        ([film, tmp_path / "there.mp4", "-s", "wave", "--model", model], "--force"),
+        ([film, tmp_path / "out.avi", "-s", "wave", "--model", model], "the ending says"),
+        ([tmp_path / "none.mp4", tmp_path / "out.mp4", "-s", "wave", "--model", model], "no video file"),
+        ([model, tmp_path / "out.mp4", "-s", "wave", "--model", model], "is not a video"),
+        ([film, tmp_path / "out.mp4", "-s", "wave", "--method", "gatys"], "minutes for a frame"),
+        ([film, tmp_path / "out.mp4", "--model", model], "There are: wave, mosaic"),
+        (["--walk", trained, tmp_path / "out.mp4", "--rate", 0], "--rate and --seconds"),
+        (["--walk", painting, tmp_path / "out.mp4"], "not a run folder"),
+    ):
+        result = cli("video", *arguments)
+        assert result.exit_code == errors.FAILED, result.output
+        assert said in result.stderr
+        assert result.stderr.count("\n") == 1
+    assert (tmp_path / "there.mp4").read_bytes() == b"precious"
+    assert cli("video", film).exit_code == 2
+    assert not (tmp_path / "out.mp4").exists()

@@ -1,0 +1,69 @@
+"""The transformer network: sizes, styles, no checkerboard, and built-in TFLite operators."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen.networks.transformer_net import transformer_net
+
+
+@pytest.mark.parametrize("separable", [False, True])
+def test_images_of_any_multiple_of_four(separable):
+    network = transformer_net(3, width=8, separable=separable, blocks=1)
+    for size in [(16, 16), (20, 36)]:
+        pictures = network([tf.zeros((2, *size, 3)), tf.one_hot([0, 2], 3)])
+        assert pictures.shape == (2, *size, 3)
+
+
+def test_separable_blocks_have_an_eighth_of_the_weights():
+    def blocks(separable):
+        layers = transformer_net(1, width=16, separable=separable).layers
+        return sum(
+            layer.count_params() for layer in layers if layer.name[:5] == "block" and "norm" not in layer.name
+        )
+
+    assert blocks(False) == 10 * 9 * 64 * 64
+    assert blocks(True) == 10 * (9 * 64 + 64 * 64)
+    assert transformer_net(8, width=16, separable=True).count_params() < 100_000
+
+
+def test_only_scales_and_offsets_are_the_styles_own():
+    one, many = (transformer_net(styles, width=8, separable=True) for styles in (1, 9))
+    for a, b in zip(one.weights, many.weights, strict=True):
+        assert (a.shape == b.shape) != ("normalization" in a.path)
+
+
+def test_a_plain_image_becomes_a_plain_picture_without_a_checkerboard():
+    keras.utils.set_random_seed(0)
+    network = transformer_net(1, width=8, blocks=1)
+    for weight in network.trainable_weights:
+        if weight.path.endswith("beta"):  # else a plain image is normalized away
+            weight.assign(np.random.default_rng(1).standard_normal(weight.shape))
+    picture = network([tf.fill((1, 96, 96, 3), 0.3), tf.ones((1, 1))]).numpy()
+    inner = picture[:, 40:56, 40:56]
+    np.testing.assert_allclose(inner - inner[:, :1, :1], 0, atol=2e-3)
+
+
+def test_is_of_built_in_operators_in_tflite():
+    network = transformer_net(2, width=8, separable=True, blocks=1)
+    function = tf.function(lambda images: network([images, tf.one_hot([1], 2)], training=False))
+    concrete = function.get_concrete_function(tf.TensorSpec((1, 32, 32, 3), tf.float32))
+    frozen = tf.lite.TFLiteConverter.from_concrete_functions(
+        [_frozen(concrete)]
+    )  # of built-in operators alone, which is the converter's default
+    interpreter = tf.lite.Interpreter(model_content=frozen.convert())
+    interpreter.allocate_tensors()
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 3)).astype("float32")
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image)
+    interpreter.invoke()
+    picture = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    np.testing.assert_allclose(picture, function(tf.constant(image)), atol=1e-4)
+    operators = {operator["op_name"] for operator in interpreter._get_ops_details()}
+    assert not operators & {"TRANSPOSE_CONV", "TILE", "GATHER_ND", "VAR_HANDLE"}
+
+
+def _frozen(concrete):
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    return convert_variables_to_constants_v2(concrete)

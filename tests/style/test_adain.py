@@ -1,0 +1,108 @@
+"""AdaINStyleTransfer: what it learns, saves, mixes and refuses."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen.networks.style_coder import small_encoder, style_decoder, vgg_encoder
+from keras_gen.style import AdaINStyleTransfer
+
+RANDOM = {"backbone": "random"}
+
+
+def photographs(count=8, size=32):
+    return np.random.default_rng(0).uniform(-1, 1, (count, size, size, 3)).astype("float32")
+
+
+def paintings():
+    """One of red stripes, one that is blue and plain."""
+    stripes = np.full((40, 48, 3), -0.5, "float32")
+    stripes[::4, :, 0] = 1
+    plain = np.full((32, 32, 3), -0.8, "float32")
+    plain[..., 2] = 0.8
+    return {"stripes": stripes, "plain": plain}
+
+
+def adain_model(**options):
+    model = AdaINStyleTransfer(
+        small_encoder(4), style_decoder(32, width=8), features=RANDOM, seed=3, **options
+    )
+    model.compile()
+    return model
+
+
+STRIPES, PLAIN = paintings().values()
+IMAGE = photographs(1)[0]
+
+
+def _pairs(count=8):
+    styles = np.stack([STRIPES[:32, :32], PLAIN] * (count // 2))
+    return tf.data.Dataset.zip(tuple(map(tf.data.Dataset.from_tensor_slices, (photographs(count), styles))))
+
+
+def test_learns_to_paint_in_the_colours_of_a_painting():
+    model = adain_model(content_weight=0.0)
+    model.compile(keras.optimizers.Adam(0.01))
+    history = model.fit(_pairs().batch(4), epochs=12, verbose=0).history
+    assert history["style"][-1] < 0.6 * history["style"][0]
+
+
+def test_the_papers_encoder_is_frozen_and_saved_with_the_model(tmp_path):
+    encoder = vgg_encoder("relu3_1", backbone="random")
+    model = AdaINStyleTransfer(encoder, style_decoder(256, width=4), features={"backbone": "random"}, seed=0)
+    model.compile()
+    before = encoder.get_weights()
+    model.fit(_pairs(2).batch(2), verbose=0)
+    for a, b in zip(before, encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model.save(tmp_path / "a.keras")
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    np.testing.assert_allclose(again.stylize(IMAGE, PLAIN), model.stylize(IMAGE, PLAIN), atol=1e-6)
+    assert not again.network.encoder.trainable
+    again.fit(_pairs(2).batch(2), verbose=0)
+    assert int(again.step.numpy()) == 2
+
+
+@pytest.mark.parametrize("size", [(32, 32), (37, 50), (5, 9)])
+def test_stylizes_any_size(size):
+    assert adain_model().stylize(np.zeros((*size, 3), "float32"), STRIPES).shape == (*size, 3)
+
+
+def test_strength_and_weights_interpolate_features():
+    model = adain_model()
+    plain, stripes = model.stylize(IMAGE, PLAIN), model.stylize(IMAGE, STRIPES)
+    np.testing.assert_array_equal(model.stylize(IMAGE, [PLAIN, STRIPES], weights=[1, 0]), plain)
+    np.testing.assert_array_equal(
+        model.stylize(IMAGE, PLAIN, strength=0), model.stylize(IMAGE, STRIPES, strength=0)
+    )
+    half = model.stylize(IMAGE, [PLAIN, STRIPES])
+    np.testing.assert_array_equal(half, model.stylize(IMAGE, [PLAIN, STRIPES], weights=[3, 3]))
+    assert np.abs(plain - stripes).max() > np.abs(half - plain).max() > 0
+
+
+def test_masks_give_each_region_its_painting():
+    model = adain_model()
+    image = photographs(1, 128)[0]
+    left = np.zeros((128, 128), "float32")
+    left[:, :64] = 1
+    both = model.stylize(image, [PLAIN, STRIPES], masks=[left, 1 - left])
+    plain, stripes = model.stylize(image, PLAIN), model.stylize(image, STRIPES)
+    np.testing.assert_allclose(both[:, :24], plain[:, :24], atol=1e-4)
+    np.testing.assert_allclose(both[:, 104:], stripes[:, 104:], atol=1e-4)
+
+
+def test_errors():
+    model = adain_model()
+    with pytest.raises(ValueError, match=r"style_decoder\(32\)"):
+        AdaINStyleTransfer(model.network.encoder, style_decoder(16, width=4))
+    with pytest.raises(ValueError, match="pairs"):
+        model.fit(photographs(2), verbose=0)
+    with pytest.raises(ValueError, match="weights must be 2 numbers"):
+        model.stylize(IMAGE, [PLAIN, STRIPES], weights=[1])
+    with pytest.raises(ValueError, match="leave no pixel without"):
+        model.stylize(IMAGE, [PLAIN], masks=[np.zeros((32, 32))])
+    with pytest.raises(ValueError, match="strength"):
+        model.stylize(IMAGE, PLAIN, strength=-1)
+    with pytest.raises(ValueError, match=r"\(height, width, 3\)"):
+        model.stylize(IMAGE[..., :1], PLAIN)

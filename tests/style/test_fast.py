@@ -1,0 +1,187 @@
+"""FastStyleTransfer: what it learns, saves, blends and refuses."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen.curvature import SingularityCorrection
+from keras_gen.networks.transformer_net import transformer_net
+from keras_gen.precision import scope
+from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, pretrained
+
+RANDOM = {"backbone": "random"}
+
+
+def photographs(count=8, size=32):
+    return np.random.default_rng(0).uniform(-1, 1, (count, size, size, 3)).astype("float32")
+
+
+def paintings():
+    """One of red stripes, one that is blue and plain."""
+    stripes = np.full((40, 48, 3), -0.5, "float32")
+    stripes[::4, :, 0] = 1
+    plain = np.full((32, 32, 3), -0.8, "float32")
+    plain[..., 2] = 0.8
+    return {"stripes": stripes, "plain": plain}
+
+
+def fast_model(**options):
+    network = transformer_net(2, width=8, separable=True, blocks=1)
+    model = FastStyleTransfer(network, ["stripes", "plain"], features=RANDOM, seed=3, **options)
+    model.compile(ema_decay=0.9)
+    return model
+
+
+def test_learns_the_style_of_each_painting():
+    model = fast_model(content_weight=0.0)
+    model.compile(keras.optimizers.Adam(0.02))
+    model.adapt(paintings())
+    history = model.fit(photographs(16), batch_size=4, epochs=4, verbose=0).history
+    assert history["style"][-1] < 0.5 * history["style"][0]
+    first, second = (model.stylize(photographs(1)[0], style) for style in ("stripes", "plain"))
+    assert np.abs(first - second).max() > 0.01
+
+
+def test_losses_are_relative_to_painting_and_photograph():
+    model = fast_model(style_weight=[2.0, 3.0], total_variation_weight=0.5)
+    model.adapt(paintings())
+    images, weights = tf.constant(photographs(2)), tf.one_hot([1, 0], 2)
+    losses = model.losses_of(model.network, images, weights)
+    pictures = model.network([images, weights])
+    content, found = model.vgg_features(images), model.vgg_features(pictures)
+    style = []
+    for i, name in enumerate(["plain", "stripes"]):
+        wanted = {tap: gram_matrix(f) for tap, f in model.vgg_features(paintings()[name][None]).items()}
+        parts = {tap: gram_loss(gram_matrix(found[tap][i : i + 1]), gram) for tap, gram in wanted.items()}
+        style.append(sum(parts.values()) / sum(np.mean(np.square(gram)) for gram in wanted.values()))
+    style = np.ravel(style)
+    photograph, picture = content["relu3_3"].numpy(), found["relu3_3"].numpy()
+    relative = np.square(picture - photograph).mean((1, 2, 3)) / np.square(photograph).mean((1, 2, 3))
+    variation = sum(np.abs(np.diff(pictures, axis=axis)).mean() for axis in (1, 2))
+    np.testing.assert_allclose(losses["style"], style.mean(), rtol=1e-3)
+    np.testing.assert_allclose(losses["content"], relative.mean(), rtol=1e-3)
+    np.testing.assert_allclose(losses["total_variation"], variation, rtol=1e-4)
+    expected = np.mean(relative + [3.0, 2.0] * style) + 0.5 * variation
+    np.testing.assert_allclose(losses["loss"], expected, rtol=1e-3)
+
+
+def test_a_saved_model_goes_on_exactly(tmp_path):
+    images = photographs()
+    straight, broken = fast_model(), fast_model()
+    broken.set_weights(straight.get_weights())
+    for model in (straight, broken):
+        keras.utils.set_random_seed(1)  # of VGG, which is random here and not in the file
+        model.adapt(paintings())
+    straight.fit(images, batch_size=4, epochs=2, verbose=0, shuffle=False)
+    broken.fit(images, batch_size=4, epochs=1, verbose=0, shuffle=False)
+    broken.save(tmp_path / "a.keras")
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    assert again.features.options["backbone"] == "random"
+    np.testing.assert_array_equal(again.stylize(images[0], 1), broken.stylize(images[0], 1))
+    again.features = broken.features
+    again.fit(images, batch_size=4, epochs=1, verbose=0, shuffle=False)
+    for a, b in zip(straight.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(32, 32), (37, 50), (3, 5), (1, 1)])
+def test_stylizes_any_size(size):
+    picture = fast_model().stylize(np.zeros((*size, 3), "float32"), 0)
+    assert picture.shape == (*size, 3)
+    assert np.abs(picture).max() <= 1
+
+
+def test_styles_by_name_index_and_weights():
+    model = fast_model()
+    layers = [layer for layer in model.network.layers if "normalization" in layer.name]
+    for layer in layers:
+        layer.beta.assign(np.random.default_rng(1).standard_normal(layer.beta.shape))
+    model.compile()
+    image = photographs(1)[0]
+    by_name = model.stylize(image, "plain")
+    np.testing.assert_array_equal(by_name, model.stylize(image, 1))
+    np.testing.assert_array_equal(by_name, model.stylize(image, {"plain": 2}))
+    np.testing.assert_array_equal(by_name, model.stylize(image[None], [0, 0.5])[0])
+    assert np.abs(by_name - model.stylize(image, "stripes")).max() > 0.01
+    blend = model.stylize(image, {"plain": 1, "stripes": 1})
+    assert np.abs(by_name - blend).max() > 0
+
+
+def test_strength_goes_from_the_image_to_the_picture():
+    model, image = fast_model(), photographs(1)[0]
+    whole = model.stylize(image, 0)
+    np.testing.assert_array_equal(model.stylize(image, 0, strength=0), image)
+    np.testing.assert_allclose(model.stylize(image, 0, strength=0.5), (image + whole) / 2, atol=1e-6)
+
+
+def test_bfloat16_keeps_losses_and_pictures_in_float32():
+    with scope("bfloat16"):
+        network = transformer_net(2, width=8, blocks=1)
+    model = FastStyleTransfer(network, ["stripes", "plain"], features={"backbone": "random"}, seed=0)
+    model.compile()
+    model.adapt(paintings())
+    logs = model.fit(photographs(4), batch_size=2, verbose=0).history
+    assert np.isfinite(logs["loss"][0])
+    assert all(weight.dtype == "float32" for weight in network.weights)
+    assert model.stylize(photographs(1)[0], 0).dtype == np.float32
+    losses = model.losses_of(network, tf.constant(photographs(2)), tf.one_hot([0, 1], 2))
+    assert all(value.dtype == tf.float32 for value in losses.values())
+
+
+def test_the_correction_acts_before_the_optimizer():
+    model = fast_model()
+    model.compile(correction=SingularityCorrection(damping=1.0, iterations=2))
+    model.adapt(paintings())
+    logs = model.fit(photographs(2, 16), batch_size=2, verbose=0).history
+    assert logs["model_products"][0] > 0
+    config = model.get_compile_config()
+    assert {"optimizer", "correction"} <= config.keys()
+
+
+def test_evaluation_repeats_itself_and_changes_nothing():
+    model = fast_model()
+    model.adapt(paintings())
+    before = model.get_weights()
+    first, second = (
+        model.evaluate(photographs(), batch_size=3, verbose=0, return_dict=True) for _ in range(2)
+    )
+    assert first == second
+    assert set(first) == {"loss", "content", "style", "total_variation"}
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_packed_styles_paint_the_same_to_half_precision(tmp_path):
+    model = fast_model()
+    pack(model, tmp_path / "two.npz")
+    packed = pretrained(tmp_path / "two.npz")
+    assert packed.styles == model.styles
+    image = photographs(1)[0]
+    np.testing.assert_allclose(packed.stylize(image, 1), model.stylize(image, 1), atol=0.02)
+    packed.compile()
+    with pytest.raises(ValueError, match="call adapt"):
+        packed.fit(photographs(2))
+    (tmp_path / "text.npz").write_text("none")
+    with pytest.raises(ValueError, match="not a file of packed styles"):
+        pretrained(tmp_path / "text.npz")
+    with pytest.raises(FileNotFoundError, match="eight-styles"):
+        pretrained("nine-styles")
+
+
+def test_errors():
+    model, image = fast_model(), photographs(1)[0]
+    with pytest.raises(ValueError, match="no style 'cubism': choose from stripes, plain"):
+        model.stylize(image, "cubism")
+    with pytest.raises(ValueError, match="index below 2"):
+        model.stylize(image, 2)
+    with pytest.raises(ValueError, match="strength must be from 0 to 1"):
+        model.stylize(image, 0, strength=1.5)
+    with pytest.raises(ValueError, match=r"\(height, width, 3\)"):
+        model.stylize(image[..., :1])
+    with pytest.raises(ValueError, match="one painting for each of stripes, plain; received those of plain"):
+        model.adapt({"plain": image})
+    with pytest.raises(ValueError, match="no two the same"):
+        FastStyleTransfer(model.network, ["a", "a"])
+    with pytest.raises(ValueError, match=r"transformer_net\(3\)"):
+        FastStyleTransfer(model.network, ["a", "b", "c"])

@@ -1,0 +1,123 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_gen import layers, pictures
+from keras_gen.networks.transformer_net import transformer_net
+from keras_gen.style import FastStyleTransfer, painter
+
+NAMES = ["great-wave", "cafe-terrace", "great-fire"]
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), "uint8")
+
+
+def floats(pixels):
+    return pixels.astype("float32") / 127.5 - 1
+
+
+def test_styles_and_weights():
+    assert painter.parse_styles(["a", "b=0.25", "my=name=2"]) == {"a": 1.0, "b": 0.25, "my=name": 2.0}
+    for wrong in (["a=0"], ["a=-1"], ["a=x"], ["=1"], ["a=inf"]):
+        with pytest.raises(ValueError, match="NAME=WEIGHT"):
+            painter.parse_styles(wrong)
+    with pytest.raises(ValueError, match="twice"):
+        painter.parse_styles(["a", "a=2"])
+
+
+@pytest.mark.parametrize("name", ["cafe-terrace", "cafe", "Cafe Terrace", "cafe_terrace", "terrace", "C"])
+def test_a_part_of_a_name_is_enough(name):
+    assert painter.find_style(name, NAMES) == "cafe-terrace"
+
+
+def test_names_that_are_none_or_many():
+    with pytest.raises(ValueError, match="any of great-wave, great-fire"):
+        painter.find_style("great", NAMES)
+    with pytest.raises(ValueError, match="Did you mean 'great-wave'"):
+        painter.find_style("gret-wave", NAMES)
+
+
+def test_strength_and_colour_are_mixed_in_strips():
+    pixels = noise(600, 20)
+    half = painter.Painter(lambda image, progress: 255 - image, "negative", strength=0.25)
+    expected = np.round(pixels + 0.25 * (255.0 - 2 * pixels))
+    np.testing.assert_allclose(half(pixels), expected, atol=0.51)
+    grey = painter.Painter(lambda image, progress: np.full_like(image, 128), "grey", preserve_color=True)
+    luma = grey(pixels // 2 + 64) @ np.array([0.299, 0.587, 0.114])
+    np.testing.assert_allclose(luma, 128, atol=1)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        painter.Painter(lambda image, progress: image, "a", strength=2)
+
+
+def test_a_large_photograph_is_painted_as_a_whole_would_be():
+    """Tiles of a real network, its normalizations conditional: by far smaller than what a style changes."""
+    keras.utils.set_random_seed(0)
+    model = FastStyleTransfer(transformer_net(2, width=8, blocks=1), ["a", "b"])
+    y, x = np.mgrid[:288, :400] / 400
+    smooth = 255 * np.dstack([x, y, (x + y) / 2])
+    photo = np.clip(smooth + x[..., None] * noise(288, 400) / 8, 0, 255).astype("uint8")
+    made = painter.fast(model, {"a": 1, "b": 1})
+    made.paint.tile, made.paint.overlap, made.paint.whole = 192, 96, 100 * 100
+    whole = model.stylize(floats(photo), [0.5, 0.5])
+    expected = np.round(np.clip(whole, -1, 1) * 127.5 + 127.5)
+    assert np.abs(made(photo) - expected).mean() < 0.5
+    assert np.abs(made(photo) - expected).max() <= 6
+
+
+@pytest.fixture(scope="module")
+def adain_model():
+    adain = pytest.importorskip("keras_gen.style.adain")
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((None, None, 3))
+    for filters in (8, 8, 16):
+        x = keras.layers.ReLU()(layers.Conv2D(filters, 3, strides=2, padding="same")(x))
+    encoder = keras.Model(inputs, x)
+    y = features = keras.Input((None, None, 16))
+    for filters in (8, 8):
+        y = keras.layers.ReLU()(layers.UpSamplingConv2D(filters, 3)(y))
+    decoder = keras.Model(features, layers.Activation("tanh")(layers.UpSamplingConv2D(3, 3)(y)))
+    return adain.AdaINStyleTransfer(encoder, decoder)
+
+
+def test_adain_blends_paintings(adain_model):
+    paintings = {"a": floats(noise(60, 70, 1)), "b": floats(noise(90, 50, 2) // 2)}
+    pixels = noise(61, 83)
+    made = painter.adain(adain_model, paintings, [1, 3], strength=0.5)(pixels)
+    whole = adain_model.stylize(floats(pixels), list(paintings.values()), 0.5, weights=[1, 3])
+    np.testing.assert_allclose(made, np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
+
+
+def test_adain_of_a_large_photograph(adain_model):
+    pixels = (
+        np.linspace(0, 255, 288 * 400 * 3).reshape(288, 400, 3).astype("uint8") // 2 + noise(288, 400) // 4
+    )
+    made = painter.adain(adain_model, {"a": floats(noise(60, 70, 1))}, [1])
+    made.paint.tile, made.paint.overlap, made.paint.whole = 192, 96, 100 * 100
+    whole = adain_model.stylize(floats(pixels), floats(noise(60, 70, 1)))
+    np.testing.assert_allclose(made(pixels), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
+
+
+def test_gatys_reports_its_steps(monkeypatch, tmp_path):
+    from keras_gen.style import gatys
+
+    def random(*arguments, **options):
+        return gatys.gatys_stylize(*arguments, **{**options, "backbone": "random", "scales": (1.0,)})
+
+    monkeypatch.setattr("keras_gen.style.gatys_stylize", random)
+    pictures.write(pictures.Picture(noise(40, 48, 1)), tmp_path / "painting.png")
+    painting = str(tmp_path / "painting.png")
+    chosen = painter.choose([painting], method="gatys", steps=3)
+    assert (chosen.size, chosen.slow, chosen.name) == (painter.GATYS_SIZE, True, "painting")
+    told = []
+    made = chosen(noise(40, 44), lambda *done: told.append(done))
+    assert made.shape == (40, 44, 3)
+    assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_paintings_and_names_do_not_blend(tmp_path):
+    pictures.write(pictures.Picture(noise(40, 48)), tmp_path / "painting.png")
+    with pytest.raises(ValueError, match="do not blend"):
+        painter.choose([str(tmp_path / "painting.png"), "wave"])
+    with pytest.raises(ValueError, match="only in the styles"):
+        painter.choose([str(tmp_path / "painting.png")], method="fast")

@@ -1,0 +1,186 @@
+import io
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image, ImageCms
+
+from keras_gen import image, pictures
+from keras_gen.pictures import Picture
+
+
+def colours(height=48, width=64):
+    """Smooth enough for JPEG: each channel a slope of its own."""
+    y, x = np.mgrid[:height, :width]
+    red, green = 255 * y / height, 255 * x / width
+    return np.round(np.dstack([red, green, 255 - red])).astype("uint8")
+
+
+class Piped:
+    """Standard input or output."""
+
+    def __init__(self, data=b""):
+        self.buffer = io.BytesIO(data)
+
+
+@pytest.mark.parametrize(
+    ("ending", "tolerance"), [("png", 0), ("jpg", 4), ("webp", 12), ("tiff", 0), ("bmp", 0)]
+)
+def test_written_and_read_again(tmp_path, ending, tolerance):
+    path = tmp_path / "new" / f"a.{ending}"
+    pictures.write(Picture(colours()), path)
+    found = pictures.read(path)
+    assert found.pixels.dtype == np.uint8
+    assert found.alpha is None
+    assert found.format == pictures.format_of(path)
+    difference = np.abs(found.pixels.astype(int) - colours())
+    assert difference.max() <= tolerance
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("ending", ["png", "webp"])
+def test_alpha_is_kept(tmp_path, ending):
+    alpha = np.full((48, 64), 255, "uint8")
+    alpha[:10], alpha[10:20] = 0, 100
+    pictures.write(Picture(colours(), alpha), tmp_path / f"a.{ending}")
+    found = pictures.read(tmp_path / f"a.{ending}")
+    np.testing.assert_array_equal(found.alpha, alpha)
+    assert (found.pixels[:10] == 255).all()  # hidden colours are white
+    if ending == "png":
+        np.testing.assert_array_equal(found.pixels[10:], colours()[10:])
+        expected = np.round(colours()[10:20] * (100 / 255) + 255 * (155 / 255))
+        np.testing.assert_allclose(found.over_white[10:20], expected, atol=1)
+
+
+def test_jpeg_has_no_transparency_and_says_so(tmp_path):
+    alpha = np.zeros((48, 64), "uint8")
+    with pytest.warns(UserWarning, match="over white"):
+        pictures.write(Picture(colours(), alpha), tmp_path / "a.jpg")
+    assert pictures.read(tmp_path / "a.jpg").pixels.min() > 250
+
+
+def test_an_alpha_channel_that_hides_nothing_is_none(tmp_path):
+    Image.fromarray(colours()).convert("RGBA").save(tmp_path / "a.png")
+    assert pictures.read(tmp_path / "a.png").alpha is None
+
+
+def test_a_transparent_palette(tmp_path):
+    palette = Image.fromarray(np.uint8([[0, 1], [2, 1]]), "P")
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    palette.save(tmp_path / "a.png", transparency=1)
+    found = pictures.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(found.alpha, [[255, 0], [255, 0]])
+    np.testing.assert_array_equal(found.pixels[:, 0], [[255, 0, 0], [0, 0, 255]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_exif_orientation(tmp_path, orientation):
+    """The transformation by which a viewer shows a stored picture upright, inverted by hand."""
+    upright = colours()
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.transpose(1, 0, 2),
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].transpose(1, 0, 2),
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "a.png", exif=exif)
+    np.testing.assert_array_equal(pictures.read(tmp_path / "a.png").pixels, upright)
+
+
+def test_sixteen_bits_are_scaled_not_cut(tmp_path):
+    grey = np.linspace(0, 65535, 256).astype("uint16").reshape(16, 16)
+    Image.fromarray(grey).save(tmp_path / "a.png")
+    Image.fromarray(grey).save(tmp_path / "a.tiff")
+    Image.fromarray(grey.astype("int32")).save(tmp_path / "b.tiff")
+    Image.fromarray((grey / 65535).astype("float32")).save(tmp_path / "c.tiff")
+    expected = np.arange(256).reshape(16, 16, 1).repeat(3, axis=-1)
+    for path in tmp_path.iterdir():
+        np.testing.assert_allclose(pictures.read(path).pixels, expected, atol=1, err_msg=path.name)
+
+
+def test_cmyk_is_not_inverted(tmp_path):
+    Image.fromarray(colours()).convert("CMYK").save(tmp_path / "a.jpg", quality=95, subsampling=0)
+    with Image.open(tmp_path / "a.jpg") as opened:
+        assert opened.mode == "CMYK"
+    difference = pictures.read(tmp_path / "a.jpg").pixels.astype(int) - colours()
+    assert np.abs(difference).max() <= 6
+
+
+def test_a_colour_profile_is_applied_and_one_that_makes_no_sense_is_ignored(tmp_path):
+    grey = Image.new("RGB", (8, 8), (60, 60, 60))
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    grey.save(tmp_path / "srgb.png", icc_profile=srgb)
+    grey.save(tmp_path / "nonsense.png", icc_profile=b"no profile" * 20)
+    Image.new("L", (8, 8), 60).save(tmp_path / "misfit.png", icc_profile=srgb)
+    for path in tmp_path.iterdir():
+        np.testing.assert_allclose(pictures.read(path).pixels, 60, atol=1, err_msg=path.name)
+    # The colours of a profile whose red and blue change places come out exchanged.
+    swapped = bytearray(srgb)
+    red, blue = swapped.index(b"rXYZ"), swapped.index(b"bXYZ")
+    swapped[red : red + 4], swapped[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    Image.new("RGB", (8, 8), "red").save(tmp_path / "swapped.png", icc_profile=bytes(swapped))
+    np.testing.assert_allclose(pictures.read(tmp_path / "swapped.png").pixels[0, 0], [0, 0, 255], atol=8)
+
+
+def test_nothing_is_overwritten_without_force(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"precious")
+    with pytest.raises(FileExistsError, match="--force"):
+        pictures.write(Picture(colours()), path)
+    assert path.read_bytes() == b"precious"
+    pictures.write(Picture(colours()), path, force=True)
+    np.testing.assert_array_equal(pictures.read(path).pixels, colours())
+
+
+def test_pipes(monkeypatch):
+    out = Piped()
+    monkeypatch.setattr(sys, "stdout", out)
+    pictures.write(Picture(colours()), "-")
+    monkeypatch.setattr(sys, "stdin", Piped(out.buffer.getvalue()))
+    found = pictures.read("-")
+    assert found.format == "PNG"
+    np.testing.assert_array_equal(found.pixels, colours())
+    with pytest.raises(ValueError, match="Standard input is empty"):
+        pictures.read("-")
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "webp", "tiff", "gif"])
+def test_a_file_cut_short_is_one_sentence(tmp_path, ending):
+    path = tmp_path / f"cut.{ending}"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), "uint8")
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ValueError, match=rf"cut\.{ending} is not an image .* or is damaged: [^\n]+\.$"):
+        pictures.read(path)
+
+
+def test_what_is_no_picture(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no image file .*nothing\.png"):
+        pictures.read(tmp_path / "nothing.png")
+    for content in (b"", b"text"):
+        (tmp_path / "a.jpg").write_bytes(content)
+        with pytest.raises(ValueError, match=r"a\.jpg is not an image"):
+            pictures.read(tmp_path / "a.jpg")
+    with pytest.raises(ValueError, match=r"such as \.png"):
+        pictures.format_of("a.txt")
+
+
+def test_resizing_keeps_the_aspect():
+    alpha = np.full((48, 64), 7, "uint8")
+    small = Picture(colours(), alpha, "PNG").resized(32)
+    assert small.pixels.shape == (24, 32, 3)
+    assert small.alpha.shape == (24, 32)
+    np.testing.assert_allclose(small.pixels.mean((0, 1)), colours().mean((0, 1)), atol=1)
+    assert Picture(colours()).resized(128).pixels.shape == (96, 128, 3)
+    assert Picture(np.zeros((1, 1000, 3), "uint8")).resized(10).pixels.shape == (1, 10, 3)
+
+
+def test_a_tiny_image_is_not_enlarged(tmp_path):
+    pictures.write(Picture(colours(1, 2)), tmp_path / "a.png")
+    assert image.load_image(tmp_path / "a.png", max_size=3).shape == (1, 2, 3)
