@@ -42,6 +42,8 @@ def _model(backbone, styles=None, **options):
         "backbone": backbone,
         "content_layers": ("deep",),
         "style_layers": LAYERS,
+        "style_weight": 1.0,
+        "total_variation_weight": 0.01,
         "seed": 0,
         **options,
     }
@@ -284,6 +286,8 @@ def test_one_call(backbone):
         backbone=backbone,
         content_layers=["deep"],
         style_layers=LAYERS,
+        style_weight=1.0,
+        total_variation_weight=0.01,
     )
     model = _model(backbone, scales=(0.8, 1.0), steps_per_scale=3)
     model.compile("lbfgs")
