@@ -201,10 +201,13 @@ def run(problem: Problem, method: str, rate: float, setting, budget: float) -> d
             hessian.dense()
     curve, products, reached, begun = [(0.0, float(measure()))], 0.0, False, time.perf_counter()
     while not reached and time.perf_counter() - begun < budget and math.isfinite(curve[-1][1]):
-        if recipe:
-            for hessian in hessians:
+        try:
+            for hessian in hessians if recipe else ():
                 corrected_hessian(hessian, 1.0)  # and not used
                 products += hessian.shape[0]
+        except FloatingPointError:  # it has diverged
+            curve.append((time.perf_counter() - begun, math.nan))
+            break
         products += float(step())
         curve.append((time.perf_counter() - begun, float(measure())))
         reached = curve[-1][1] <= problem.target
@@ -223,9 +226,12 @@ def run_exact(problem: Problem, method: str, setting, budget: float) -> dict[str
     while (
         curve[-1][1] > problem.target and time.perf_counter() - begun < budget and math.isfinite(curve[-1][1])
     ):
-        step = corrected_step(
-            hessian, hessian.gradient(), damping, method="dense", saddle_free="saddle-free" in method
-        )
+        try:
+            gradient = hessian.gradient()
+            step = corrected_step(hessian, gradient, damping, "dense", saddle_free="saddle-free" in method)
+        except FloatingPointError:  # it has diverged
+            curve.append((time.perf_counter() - begun, math.nan))
+            break
         products += hessian.shape[0]
         if radius is not None:
             step = step * min(1.0, radius / max(float(tf.norm(step)), 1e-30))
