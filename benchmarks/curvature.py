@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
+
+from processes import run
 
 PEER = Path(__file__).parent / "peers" / "curvature_torch.py"
 
@@ -148,15 +147,6 @@ def measure_memory(path: Path, batch: int, what: str) -> dict:
     for _ in range(10):
         call()
     return {"memory": what, "peak_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024}
-
-
-def run(command: list[str]) -> dict:
-    """Runs one measurement in a process of its own and returns the JSON line that it prints."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:

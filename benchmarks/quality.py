@@ -17,12 +17,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
+
+import processes
 
 PEER = str(Path(__file__).parent / "peers" / "vae_torch.py")
 BATCH = 64
@@ -76,12 +75,8 @@ def measure_ours(model: str, latent_dim: int, folder: str, precision: str, secon
 
 
 def run(command: list[str]) -> dict:
-    """Runs one measurement in a process of its own, prints its JSON line and returns it."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    line = json.loads(done.stdout.strip().splitlines()[-1])
+    """Runs one measurement, prints its JSON line and returns it."""
+    line = processes.run(command)
     print(json.dumps(line), flush=True)
     return line
 

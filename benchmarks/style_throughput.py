@@ -15,12 +15,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
+
+from processes import run
 
 PEER = Path(__file__).parent / "peers" / "style_torch.py"
 STYLES = 8
@@ -64,15 +63,6 @@ def measure_ours(batch: int, precision: str, steps: int, size: int, width: int, 
         "step_s": round(median, 4),
         "images_per_s": round(batch / median, 2),
     }
-
-
-def run(command: list[str]) -> dict:
-    """Runs one measurement in a process of its own and returns the JSON line that it prints."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"}
-    done = subprocess.run([sys.executable, *command], capture_output=True, text=True, env=environment)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(command)} failed:\n{done.stderr[-2000:]}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 def main() -> None:
