@@ -132,8 +132,8 @@ def train_style(
         precision_name: "auto", "float32" or "bfloat16".
         backbone: where VGG's weights come from; see `networks.vgg`.
         seed: of weights, order, crops and styles.
-        resume: go on from out's last checkpoint, which holds the network, its styles and the weights of the
-            loss. Content, crop, batch_size, learning_rate and steps are taken from here, and may change.
+        resume: go on from out's last checkpoint, which holds the network and its styles. Content, crop,
+            batch_size, steps, learning_rate and the weights of the loss are taken from here, and may change.
         minutes_between: of checkpoints and previews.
         callbacks: further ones, such as a progress bar.
         say: is told what is being done, a line at a time.
@@ -152,6 +152,8 @@ def train_style(
         if not last.is_file():
             raise FileNotFoundError(f"There is no checkpoint to resume in {out}: leave resume out.")
         model = keras.saving.load_model(last)
+        model.style_weight = np.broadcast_to(style_weight, len(model.styles)).astype(float).tolist()
+        model.total_variation_weight = float(total_variation_weight)
     else:
         paintings = find_paintings(styles)
         keras.utils.set_random_seed(seed)
