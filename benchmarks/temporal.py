@@ -104,7 +104,9 @@ def main() -> None:
     """Prints the measurements."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("photos", type=Path, help="a photograph, or a folder of them")
-    parser.add_argument("--style", action="append", default=[], help="repeatable; all of the model by default")
+    parser.add_argument(
+        "--style", action="append", default=[], help="repeatable; all of the model by default"
+    )
     parser.add_argument("--model", type=Path, help="a run or file of train-style; the package's by default")
     parser.add_argument("--size", type=int, default=384, help="width of the films, three quarters of it high")
     parser.add_argument("--frames", type=int, default=16)

@@ -55,9 +55,9 @@ def test_consistency_is_one_there_and_back_and_zero_where_there_is_no_way():
     np.testing.assert_array_equal(trust[:18, :28], 1)
     np.testing.assert_array_equal(trust[18:], 0)
     assert consistency(there, there)[:18, :28].max() < 0.01
-    limit = np.sqrt(0.01 * (8 + 8) + 0.5)  # the paper's limit is one half
-    off = -there + np.float32([limit, 0])
-    assert consistency(there, off)[5, 5] == pytest.approx(0.5, abs=0.02)
+    # One half at the paper's limit, d² = 0.01 (|there|² + |there - d|²) + 0.5.
+    limit = max(np.roots([1 - 0.01, 0.04, -0.01 * 16 - 0.5]))
+    assert consistency(there, np.float32([limit, 0]) - there)[5, 5] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_small_images_and_refusals():

@@ -10,6 +10,9 @@ from keras_gen.optical_flow import consistency, optical_flow, warp
 from keras_gen.pictures import Picture
 
 
+_SAME_SCENE = 0.35  # mean trust below which it is another scene: what still matches does so by chance
+
+
 def stylized(
     paint: Callable[[np.ndarray], np.ndarray], blend: RecurrentBlend, size: int | None = None
 ) -> Callable[[np.ndarray], np.ndarray]:
@@ -35,8 +38,8 @@ class RecurrentBlend:
     A network that stylizes frame by frame decides anew each time where a stroke lies. Here the frame before,
     as it was shown, is moved along the optical flow of the film, and the new one is blended with it:
     `shown = stylized + momentum · trust · (moved − stylized)`. Trust is high where the flow there and back
-    agree and the film itself, moved in the same way, looks as it does now; at a cut, or where something comes
-    into view, it is near zero and the new frame is shown as it is.
+    agree and the film itself, moved in the same way, looks as it does now; where something comes
+    into view, it is near zero and the new frame is shown as it is, as it is everywhere after a cut.
 
     Args:
         momentum: Share of the frame before where it is trusted, from 0 (frame by frame) to below 1. With
@@ -78,6 +81,8 @@ class RecurrentBlend:
             both = warp(np.concatenate([before.astype("float32"), shown_before], axis=-1), flow)
             difference = np.abs(frame - both[..., :3]).mean(-1)
             trust *= 1 / (1 + np.square(difference / self.tolerance))
+            if trust.mean() < _SAME_SCENE:
+                trust[:] = 0
             shown += self.momentum * trust[..., None] * (both[..., 3:] - shown)
         # Kept as it is, not as it is rounded: small changes add up instead of vanishing.
         self._before = (frame, shown)
