@@ -9,7 +9,6 @@ import numpy as np
 from keras_gen.optical_flow import consistency, optical_flow, warp
 from keras_gen.pictures import Picture
 
-
 _SAME_SCENE = 0.35  # mean trust below which it is another scene: what still matches does so by chance
 
 
