@@ -110,6 +110,12 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 f"The encoder gives {made} channels and the decoder takes {wanted}: make it with "
                 f"style_decoder({made})."
             )
+        size = decoder.compute_output_shape(encoder.compute_output_shape((1, 64, 64, 3)))[1:3]
+        if tuple(size) != (64, 64):
+            raise ValueError(
+                f"Of images of 64x64 pixels encoder and decoder make pictures of {size[0]}x{size[1]}: the "
+                "decoder must enlarge as many times as the encoder shrinks."
+            )
         self.network = StyleCoder(encoder, decoder, name="style_coder")
         self.built = True
 

@@ -1,10 +1,13 @@
 """FastStyleTransfer: what it learns, saves, blends and refuses."""
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_gen import style
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
@@ -167,6 +170,15 @@ def test_packed_styles_paint_the_same_to_half_precision(tmp_path):
         pretrained(tmp_path / "text.npz")
     with pytest.raises(FileNotFoundError, match="eight-styles"):
         pretrained("nine-styles")
+
+
+def test_the_package_has_eight_styles_in_a_small_file():
+    model = pretrained()
+    assert len(model.styles) == 8
+    assert {"great-wave", "cafe-terrace", "composition-viii"} <= set(model.styles)
+    folder = Path(style.__file__).parent / "weights"
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1.5e6
+    assert model.stylize(photographs(1)[0], "great-wave").shape == (32, 32, 3)
 
 
 def test_errors():
