@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from keras_gen.optical_flow import consistency, optical_flow, warp
+from keras_gen.optical_flow import consistency, optical_flow, warp, warp_sharply
 
 
 def scene(height=120, width=160, top=0.0, left=0.0, scale=1.0):
@@ -47,6 +47,18 @@ def test_warp_takes_pixels_from_where_the_flow_points():
     np.testing.assert_array_equal(warp(image, flow)[..., 0], image[:, [1, 2, 3, 4, 4], 0])
     flow[..., 1], flow[..., 0] = 0, -0.5
     np.testing.assert_allclose(warp(image, flow)[1:, :, 0], (image[1:] + image[:-1])[..., 0] / 2)
+
+
+def test_what_is_moved_again_and_again_stays_sharp():
+    image, flow = scene(scale=0.5).astype("float32"), np.full((120, 160, 2), 0.3, "float32")
+    whole = np.full_like(flow, 3)
+    np.testing.assert_allclose(warp_sharply(image, whole), warp(image, whole), atol=1e-3)
+    moved = dict.fromkeys((warp, warp_sharply), image)
+    for function in moved:
+        for _ in range(10):  # there and back in steps that fall between pixels
+            moved[function] = function(function(moved[function], flow), -flow)
+    errors = [np.abs(inner(after - image)).mean() for after in moved.values()]
+    assert errors[1] < errors[0] / 2
 
 
 def test_consistency_is_one_there_and_back_and_zero_where_there_is_no_way():

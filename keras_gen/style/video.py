@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_gen.optical_flow import consistency, optical_flow, warp
+from keras_gen.optical_flow import consistency, optical_flow, warp, warp_sharply
 from keras_gen.pictures import Picture
 
 _SAME_SCENE = 0.35  # mean trust below which it is another scene: what still matches does so by chance
@@ -77,12 +77,11 @@ class RecurrentBlend:
             before, shown_before = self._before
             flow = optical_flow(frame, before)
             trust = consistency(flow, optical_flow(before, frame))
-            both = warp(np.concatenate([before.astype("float32"), shown_before], axis=-1), flow)
-            difference = np.abs(frame - both[..., :3]).mean(-1)
+            difference = np.abs(frame - warp(before.astype("float32"), flow)).mean(-1)
             trust *= 1 / (1 + np.square(difference / self.tolerance))
             if trust.mean() < _SAME_SCENE:
                 trust[:] = 0
-            shown += self.momentum * trust[..., None] * (both[..., 3:] - shown)
+            shown += self.momentum * trust[..., None] * (warp_sharply(shown_before, flow) - shown)
         # Kept as it is, not as it is rounded: small changes add up instead of vanishing.
         self._before = (frame, shown)
         return np.round(np.clip(shown, 0, 255)).astype("uint8")
