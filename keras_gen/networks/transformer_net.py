@@ -60,11 +60,12 @@ def transformer_net(
             y = normalized(y, f"{name}{part}", rectified)
         return keras.layers.Add(name=f"{name}_sum")([x, y])
 
-    x = normalized(convolution(images, width, 5, "down1", 2), "down1")
-    x = normalized(convolution(x, 4 * width, 3, "down2", 2), "down2")
+    fine = normalized(convolution(images, width, 5, "down1", 2), "down1")
+    x = normalized(convolution(fine, 4 * width, 3, "down2", 2), "down2")
     for i in range(1, blocks + 1):
         x = residual(x, f"block{i}")
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")
+    x = keras.layers.Concatenate(name="skip")([x, fine])
     x = normalized(convolution(x, 3 * width // 2, 3, "detail"), "detail")
     # Small at first: a saturated tanh learns slowly.
     faint = keras.initializers.VarianceScaling(0.1, "fan_avg", "uniform")
