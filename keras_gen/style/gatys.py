@@ -74,8 +74,8 @@ class GatysStyleTransfer(GenerativeModel):
         content_layers: Mapping[str, float] | Sequence[str] = ("relu4_2",),
         style_layers: Mapping[str, float] | Sequence[str] = STYLE_LAYERS,
         content_weight: float = 1.0,
-        style_weight: float = 1.0,
-        total_variation_weight: float = 0.01,
+        style_weight: float = 300.0,
+        total_variation_weight: float = 1.0,
         style_loss: str = "gram",
         style_weights: Sequence[float] | None = None,
         masks: Sequence[Any] | None = None,
@@ -422,7 +422,7 @@ def gatys_stylize(
     Args:
         content, style: as for `GatysStyleTransfer`.
         steps: in all, shared evenly among the scales.
-        scales: as for `GatysStyleTransfer`.
+        scales: as for `GatysStyleTransfer`; those at which a picture would be too small are left out.
         optimizer: as for its `compile`.
         callbacks, verbose: as for its `fit`.
         **options: its other arguments.
@@ -433,7 +433,9 @@ def gatys_stylize(
     Raises:
         ValueError, FileNotFoundError: as `GatysStyleTransfer`.
     """
-    options.setdefault("steps_per_scale", max(1, steps // len(scales)))
+    shortest = min(np.shape(content)[:2], default=0)
+    scales = [scale for scale in scales if scale == 1 or round(shortest * scale) >= 2 * _SMALLEST]
+    options.setdefault("steps_per_scale", max(1, steps // max(1, len(scales))))
     model = GatysStyleTransfer(content, style, scales=scales, **options)
     model.compile(optimizer)
     model.fit(steps, callbacks=callbacks, verbose=verbose)
