@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("cv2")
 
-from keras_gen.optical_flow import consistency, optical_flow, warp
+from keras_gen.optical_flow import consistency, optical_flow, warp, warp_sharply
 
 
 def scene(height=120, width=160, top=0.0, left=0.0, scale=1.0):
@@ -49,15 +49,27 @@ def test_warp_takes_pixels_from_where_the_flow_points():
     np.testing.assert_allclose(warp(image, flow)[1:, :, 0], (image[1:] + image[:-1])[..., 0] / 2)
 
 
+def test_what_is_moved_again_and_again_stays_sharp():
+    image, flow = scene().astype("float32"), np.full((120, 160, 2), 0.3, "float32")
+    whole = np.full_like(flow, 3)
+    np.testing.assert_allclose(warp_sharply(image, whole), warp(image, whole), atol=1e-3)
+    moved = dict.fromkeys((warp, warp_sharply), image)
+    for function in moved:
+        for _ in range(3):  # there and back by steps between pixels: about as long as a frame lasts
+            moved[function] = function(function(moved[function], flow), -flow)
+    errors = [np.abs(inner(after - image)).mean() for after in moved.values()]
+    assert errors[1] < errors[0] / 2
+
+
 def test_consistency_is_one_there_and_back_and_zero_where_there_is_no_way():
     there = np.full((20, 30, 2), 2, "float32")
     trust = consistency(there, -there)
     np.testing.assert_array_equal(trust[:18, :28], 1)
     np.testing.assert_array_equal(trust[18:], 0)
     assert consistency(there, there)[:18, :28].max() < 0.01
-    limit = np.sqrt(0.01 * (8 + 8) + 0.5)  # the paper's limit is one half
-    off = -there + np.float32([limit, 0])
-    assert consistency(there, off)[5, 5] == pytest.approx(0.5, abs=0.02)
+    # One half at the paper's limit, d² = 0.01 (|there|² + |there - d|²) + 0.5.
+    limit = max(np.roots([1 - 0.01, 0.04, -0.01 * 16 - 0.5]))
+    assert consistency(there, np.float32([limit, 0]) - there)[5, 5] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_small_images_and_refusals():

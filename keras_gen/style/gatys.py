@@ -422,7 +422,7 @@ def gatys_stylize(
     Args:
         content, style: as for `GatysStyleTransfer`.
         steps: in all, shared evenly among the scales.
-        scales: as for `GatysStyleTransfer`.
+        scales: as for `GatysStyleTransfer`; those at which a picture would be too small are left out.
         optimizer: as for its `compile`.
         callbacks, verbose: as for its `fit`.
         **options: its other arguments.
@@ -433,7 +433,9 @@ def gatys_stylize(
     Raises:
         ValueError, FileNotFoundError: as `GatysStyleTransfer`.
     """
-    options.setdefault("steps_per_scale", max(1, steps // len(scales)))
+    shortest = min(np.shape(content)[:2], default=0)
+    scales = [scale for scale in scales if scale == 1 or round(shortest * scale) >= 2 * _SMALLEST]
+    options.setdefault("steps_per_scale", max(1, steps // max(1, len(scales))))
     model = GatysStyleTransfer(content, style, scales=scales, **options)
     model.compile(optimizer)
     model.fit(steps, callbacks=callbacks, verbose=verbose)

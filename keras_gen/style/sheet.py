@@ -15,7 +15,7 @@ def labelled_sheet(pictures: Mapping[str, np.ndarray], columns: int | None = Non
 
     Args:
         pictures: uint8 (height, width, 3) by name.
-        columns: Pictures in a row; None makes the sheet nearly square.
+        columns: Pictures in a row; None makes about as many rows.
 
     Returns:
         uint8 (height, width, 3).
@@ -29,7 +29,7 @@ def labelled_sheet(pictures: Mapping[str, np.ndarray], columns: int | None = Non
     if len(shapes) != 1:
         raise ValueError(f"A sheet takes pictures of one size, received {sorted(shapes)}.")
     height, width, _ = shapes.pop()
-    columns = columns or max(1, round(math.sqrt(len(pictures) * height / width)))
+    columns = columns or math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
     size = max(10, min(28, width // 16))
     line = 2 * size

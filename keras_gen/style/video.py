@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from keras_gen.optical_flow import consistency, optical_flow, warp
+from keras_gen.optical_flow import consistency, optical_flow, warp, warp_sharply
 from keras_gen.pictures import Picture
+
+_SAME_SCENE = 0.35  # mean trust below which it is another scene: what still matches does so by chance
 
 
 def stylized(
@@ -35,8 +37,8 @@ class RecurrentBlend:
     A network that stylizes frame by frame decides anew each time where a stroke lies. Here the frame before,
     as it was shown, is moved along the optical flow of the film, and the new one is blended with it:
     `shown = stylized + momentum · trust · (moved − stylized)`. Trust is high where the flow there and back
-    agree and the film itself, moved in the same way, looks as it does now; at a cut, or where something comes
-    into view, it is near zero and the new frame is shown as it is.
+    agree and the film itself, moved in the same way, looks as it does now; where something comes
+    into view, it is near zero and the new frame is shown as it is, as it is everywhere after a cut.
 
     Args:
         momentum: Share of the frame before where it is trusted, from 0 (frame by frame) to below 1. With
@@ -75,10 +77,11 @@ class RecurrentBlend:
             before, shown_before = self._before
             flow = optical_flow(frame, before)
             trust = consistency(flow, optical_flow(before, frame))
-            both = warp(np.concatenate([before.astype("float32"), shown_before], axis=-1), flow)
-            difference = np.abs(frame - both[..., :3]).mean(-1)
+            difference = np.abs(frame - warp(before.astype("float32"), flow)).mean(-1)
             trust *= 1 / (1 + np.square(difference / self.tolerance))
-            shown += self.momentum * trust[..., None] * (both[..., 3:] - shown)
+            if trust.mean() < _SAME_SCENE:
+                trust[:] = 0
+            shown += self.momentum * trust[..., None] * (warp_sharply(shown_before, flow) - shown)
         # Kept as it is, not as it is rounded: small changes add up instead of vanishing.
         self._before = (frame, shown)
         return np.round(np.clip(shown, 0, 255)).astype("uint8")

@@ -59,7 +59,9 @@ def test_a_film_is_painted_and_keeps_its_sound(cli, model, film, tmp_path):
     loaded = keras.saving.load_model(model)
     for before, after in list(zip(frames_of(film), frames_of(out), strict=True))[::5]:
         expected = np.clip(loaded.stylize(before / np.float32(127.5) - 1, "wave"), -1, 1) * 127.5 + 127.5
-        assert np.abs(after - expected).mean() < 8  # what the codec loses of a random network's colours
+        # Colours lose half their resolution to the codec, brightness nothing.
+        luma = np.array([0.2126, 0.7152, 0.0722])
+        assert np.abs((after - expected) @ luma).mean() < 3
     with av.open(str(out)) as opened:
         assert opened.streams.audio[0].codec_context.name == "aac"
 

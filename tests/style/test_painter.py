@@ -41,7 +41,7 @@ def test_names_that_are_none_or_many():
 def test_strength_and_colour_are_mixed_in_strips():
     pixels = noise(600, 20)
     half = painter.Painter(lambda image, progress: 255 - image, "negative", strength=0.25)
-    expected = np.round(pixels + 0.25 * (255.0 - 2 * pixels))
+    expected = pixels + 0.25 * (255 - 2.0 * pixels)
     np.testing.assert_allclose(half(pixels), expected, atol=0.51)
     grey = painter.Painter(lambda image, progress: np.full_like(image, 128), "grey", preserve_color=True)
     luma = grey(pixels // 2 + 64) @ np.array([0.299, 0.587, 0.114])
@@ -51,7 +51,7 @@ def test_strength_and_colour_are_mixed_in_strips():
 
 
 def test_a_large_photograph_is_painted_as_a_whole_would_be():
-    """Tiles of a real network, its normalizations conditional: by far smaller than what a style changes."""
+    """Tiles of a real network, its normalizations conditional, of which there are six."""
     keras.utils.set_random_seed(0)
     model = FastStyleTransfer(transformer_net(2, width=8, blocks=1), ["a", "b"])
     y, x = np.mgrid[:288, :400] / 400
@@ -59,10 +59,9 @@ def test_a_large_photograph_is_painted_as_a_whole_would_be():
     photo = np.clip(smooth + x[..., None] * noise(288, 400) / 8, 0, 255).astype("uint8")
     made = painter.fast(model, {"a": 1, "b": 1})
     made.paint.tile, made.paint.overlap, made.paint.whole = 192, 96, 100 * 100
+    made.paint.passes, made.paint.tolerance = 6, 0
     whole = model.stylize(floats(photo), [0.5, 0.5])
-    expected = np.round(np.clip(whole, -1, 1) * 127.5 + 127.5)
-    assert np.abs(made(photo) - expected).mean() < 0.5
-    assert np.abs(made(photo) - expected).max() <= 6
+    np.testing.assert_allclose(made(photo), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
 
 
 @pytest.fixture(scope="module")
