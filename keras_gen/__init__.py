@@ -90,3 +90,4 @@ else:
     _require_tensorflow()
     # Registers every class with Keras, so that `keras.saving.load_model` knows them.
     importlib.import_module("keras_gen.models")
+    importlib.import_module("keras_gen.style")

@@ -31,7 +31,7 @@ def checked(image: Any, role: str) -> np.ndarray:
 
 
 def fitted(styles: Any, longest: int) -> list[np.ndarray]:
-    """Styles, each checked, with a longer side of so many pixels.
+    """Styles in [-1, 1], each checked, with a longer side of so many pixels.
 
     Args:
         styles: a picture, or several, of any sizes.
@@ -39,7 +39,9 @@ def fitted(styles: Any, longest: int) -> list[np.ndarray]:
     """
     several = isinstance(styles, (list, tuple)) or np.ndim(styles) == 4
     found = [checked(style, "style") for style in (styles if several else [styles])]
-    return [resized(style, scaled(style.shape, longest / max(style.shape[:2]))) for style in found]
+    sizes = [scaled(style.shape, longest / max(style.shape[:2])) for style in found]
+    # Bicubic interpolation overshoots at edges.
+    return [np.clip(resized(style, size), -1, 1) for style, size in zip(found, sizes, strict=True)]
 
 
 def checked_masks(masks: Sequence[Any], count: int, size: Sequence[int]) -> np.ndarray:

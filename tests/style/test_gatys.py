@@ -1,5 +1,8 @@
 """Style transfer by optimization, on a tiny network of random weights."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -168,6 +171,15 @@ def test_saved_and_loaded_goes_on_exactly(backbone, compiled, tmp_path):
         one.fit(2, verbose=0)
     np.testing.assert_array_equal(last.image, model.image)
     assert int(last.step.numpy()) == 9
+
+
+def test_loads_in_a_new_process_by_importing_the_package(backbone, tmp_path):
+    model = _model(backbone)
+    model.save(tmp_path / "a.keras")
+    code = "import keras, keras_gen, sys; print(keras.saving.load_model(sys.argv[1]).image.sum())"
+    command = [sys.executable, "-c", code, str(tmp_path / "a.keras")]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    np.testing.assert_allclose(float(found.split()[-1]), model.image.sum(), rtol=1e-5)
 
 
 def test_in_parts_equals_at_once(backbone):
