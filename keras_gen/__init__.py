@@ -35,10 +35,13 @@ _MODULES = (
     "models",
     "moving_average",
     "networks",
+    "optical_flow",
     "optimizers",
     "penalties",
+    "pictures",
     "precision",
     "style",
+    "video",
     "walks",
 )
 _NAMES = {
