@@ -17,7 +17,7 @@ from keras_gen.networks.vgg import vgg
 from keras_gen.optimizers import LBFGS, Adam
 from keras_gen.style import color, pictures
 from keras_gen.style.canvas import Canvas, starting_picture
-from keras_gen.style.objective import Objective, Targets
+from keras_gen.style.objective import Objective, Targets, checked_style_weights, layer_weights
 
 #: Coarse layers weigh less: their statistics have strong patterns that a picture need not have all over.
 STYLE_LAYERS = {"relu1_1": 256.0, "relu2_1": 64.0, "relu3_1": 16.0, "relu4_1": 4.0, "relu5_1": 1.0}
@@ -100,7 +100,7 @@ class GatysStyleTransfer(GenerativeModel):
                 "steps_per_scale must be 1 or more and style_scale above 0; received "
                 f"{steps_per_scale} and {style_scale}."
             )
-        self.content_layers, self.style_layers = _layers(content_layers), _layers(style_layers)
+        self.content_layers, self.style_layers = layer_weights(content_layers), layer_weights(style_layers)
         self.loss_weights = (float(content_weight), float(style_weight), float(total_variation_weight))
         self.style_loss, self.preserve_color = style_loss, preserve_color
         self.objective = Objective(
@@ -112,7 +112,7 @@ class GatysStyleTransfer(GenerativeModel):
         self.image_shape = content.shape
         longest = round(max(content.shape[:2]) * self.style_scale)
         given = pictures.fitted(styles, longest)
-        self.style_weights = _style_weights(style_weights, len(given))
+        self.style_weights = checked_style_weights(style_weights, len(given))
         for picture in (content, *given):
             if min(pictures.scaled(picture.shape, self.scales[0])) < _SMALLEST:
                 raise ValueError(
@@ -440,20 +440,6 @@ def gatys_stylize(
     model.compile(optimizer)
     model.fit(steps, callbacks=callbacks, verbose=verbose)
     return model.image
-
-
-def _layers(layers: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
-    return dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
-
-
-def _style_weights(weights: Sequence[float] | None, count: int) -> list[float]:
-    given = [1.0] * count if weights is None else [float(weight) for weight in weights]
-    if count == 0 or len(given) != count or min(given) < 0 or sum(given) <= 0:
-        raise ValueError(
-            "There must be one style or more, and for each a weight of 0 or more, not all 0; received "
-            f"{count} styles and weights {given}."
-        )
-    return given
 
 
 def _fresh(thing: Any) -> Any:

@@ -130,6 +130,26 @@ class Objective:
         return moments_loss(statistics, target)[0] / tf.add_n([_mean_square(part) for part in target])
 
 
+def layer_weights(layers: Mapping[str, float] | Sequence[str]) -> dict[str, float]:
+    """The weight of each layer; layers alone weigh the same."""
+    return dict(layers) if isinstance(layers, Mapping) else dict.fromkeys(layers, 1.0)
+
+
+def checked_style_weights(weights: Sequence[float] | None, count: int) -> list[float]:
+    """The weights of so many styles, all the same where None.
+
+    Raises:
+        ValueError: another number of weights, or weights out of range.
+    """
+    given = [1.0] * count if weights is None else [float(weight) for weight in weights]
+    if count == 0 or len(given) != count or min(given) < 0 or sum(given) <= 0:
+        raise ValueError(
+            "There must be one style or more, and for each a weight of 0 or more, not all 0; received "
+            f"{count} styles and weights {given}."
+        )
+    return given
+
+
 def _relative(layers: Mapping[str, float]) -> dict[str, float]:
     total = sum(layers.values())
     if not layers or min(layers.values()) < 0 or total <= 0:
