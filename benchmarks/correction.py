@@ -452,7 +452,8 @@ def table(lines: list[dict]) -> str:
         spent = f"{line['steps']:,} · {line['products']:,} · {line['seconds']:.2g} s"
         if line.get("reached"):
             return spent
-        if line["value"] is None or line["value"] > 1e3:
+        begun = line["curve"][0][1] if "curve" in line else math.inf
+        if line["value"] is None or line["value"] > 10 * abs(begun):
             return "diverges"
         modes = f", {line['modes']} modes" if "modes" in line else ""
         return f"({spent}: {line['value']:.2g}{modes})"
