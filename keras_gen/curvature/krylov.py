@@ -118,7 +118,7 @@ def _lanczos(operator, start, iterations, restart, seed) -> Lanczos:
         along = _dot(current, image)
         before = basis[j - 1], off_diagonal[j - 1]  # in the first round both are zero
         remainder = image - _scaled(current, along) - _scaled(*before)
-        remainder = _orthogonalized_again(_orthogonalized(remainder, basis), remainder, basis)
+        remainder = _reorthogonalized(remainder, basis)
         beta = _norm(remainder)
         scale = tf.maximum(scale, _norm(image))
         new = beta > _BREAKDOWN * rounding(start) * scale
@@ -173,7 +173,7 @@ def _arnoldi(operator, start, iterations) -> Arnoldi:
 
     def body(j, _, basis, columns):
         image = product(basis[j])
-        remainder = _orthogonalized_again(_orthogonalized(image, basis), image, basis)
+        remainder = _reorthogonalized(image, basis)
         beta = _norm(remainder)
         new = beta > _BREAKDOWN * rounding(start) * _norm(image)
         beta = tf.where(new, beta, tf.zeros_like(beta))
@@ -406,12 +406,13 @@ def _orthogonalized(vector: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
     return tf.cast(vector - tf.linalg.matvec(basis, inner, transpose_a=True), dtype)
 
 
-def _orthogonalized_again(once: tf.Tensor, vector: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
-    """The vector orthogonalized a second time where the first shortened it, and rounding errors weigh more.
+def _reorthogonalized(vector: tf.Tensor, basis: tf.Tensor) -> tf.Tensor:
+    """Orthogonalized, and a second time where the first shortened it, and rounding errors weigh more.
 
     Reference: Daniel, Gragg, Kaufman and Stewart, Reorthogonalization and Stable Algorithms for Updating the
     Gram-Schmidt QR Factorization, 1976.
     """
+    once = _orthogonalized(vector, basis)
     enough = _norm(once) > 0.7 * _norm(vector)
     return tf.cond(enough, lambda: once, lambda: _orthogonalized(once, basis))
 
