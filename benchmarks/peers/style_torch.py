@@ -64,22 +64,22 @@ class Residual(nn.Module):
 class TransformerNet(nn.Module):
     def __init__(self, styles, width, separable):
         super().__init__()
-        quarter, half = 4 * width, 3 * width // 2
+        quarter, half = 6 * width, 3 * width // 2
         self.down1 = nn.Conv2d(3, width, 5, 2, 2, bias=False)
         self.down2 = nn.Conv2d(width, quarter, 3, 2, 1, bias=False)
         self.blocks = nn.ModuleList(Residual(styles, quarter, separable) for _ in range(5))
         self.up1 = nn.Conv2d(quarter, half, 3, padding=1)
-        self.detail = nn.Conv2d(half + width, half, 3, padding=1, bias=False)
+        self.detail = nn.Conv2d(half, half, 3, padding=1, bias=False)
         self.up2 = nn.Conv2d(half, 3, 5, padding=2)
         self.norms = nn.ModuleList(Conditional(styles, n) for n in (width, quarter, half, half))
 
     def forward(self, x, weights):
-        fine = F.relu(self.norms[0](self.down1(x), weights))
-        x = F.relu(self.norms[1](self.down2(fine), weights))
+        x = F.relu(self.norms[0](self.down1(x), weights))
+        x = F.relu(self.norms[1](self.down2(x), weights))
         for block in self.blocks:
             x = block(x, weights)
         x = F.relu(self.norms[2](self.up1(F.interpolate(x, scale_factor=2, mode="nearest")), weights))
-        x = F.relu(self.norms[3](self.detail(torch.cat([x, fine], 1)), weights))
+        x = F.relu(self.norms[3](self.detail(x), weights))
         return torch.tanh(self.up2(F.interpolate(x, scale_factor=2, mode="nearest")).float())
 
 

@@ -36,7 +36,7 @@ def train_style(
     painting_size: Annotated[
         int, typer.Option(min=32, help="Longer side of the paintings: strokes come out at this scale.")
     ] = 512,
-    style_weight: Annotated[float, typer.Option(min=0, help="Style against content.")] = 4.0,
+    style_weight: Annotated[float, typer.Option(min=0, help="Style against content.")] = 10.0,
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     backbone: Annotated[
         str, typer.Option(help="VGG's weights: auto, imagenet, hed, or a file of weights.")

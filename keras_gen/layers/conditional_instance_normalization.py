@@ -62,7 +62,9 @@ class ConditionalInstanceNormalization(keras.layers.Layer):
         mean, variance = spatial_moments(x)
         gamma = ops.expand_dims(ops.matmul(weights, self.gamma), (1, 2))
         beta = ops.expand_dims(ops.matmul(weights, self.beta), (1, 2))
-        return ops.cast((x - mean) * (ops.rsqrt(variance + self.epsilon) * gamma) + beta, self.compute_dtype)
+        # One product and one sum over the image, where (x - mean) * scale + beta is three passes.
+        scale = ops.rsqrt(variance + self.epsilon) * gamma
+        return ops.cast(x * scale + (beta - mean * scale), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0]

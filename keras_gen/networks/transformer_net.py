@@ -20,12 +20,13 @@ def transformer_net(
 
     As Johnson et al.'s, with the normalization of Dumoulin et al., and lighter: it starts and ends at half
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
-    linear. Borders are zeros within: `FastStyleTransfer.stylize` reflects the image beyond its border and
+    linear. Nothing passes by the residual blocks, so that what is fine in a photograph is painted anew by
+    strokes. Borders are zeros within: `FastStyleTransfer.stylize` reflects the image beyond its border and
     cuts the surplus away.
 
     Args:
         styles: number of styles.
-        width: channels of the first layer: 8, 16 or 32; 4 times as many in the residual blocks.
+        width: channels of the first layer: 8, 16 or 32; 6 times as many in the residual blocks.
         separable: depthwise and pointwise convolutions in the residual blocks: an eighth of their products
             and weights, for phones.
         blocks: number of residual blocks.
@@ -56,16 +57,15 @@ def transformer_net(
                 y = keras.layers.DepthwiseConv2D(
                     3, padding="same", use_bias=False, name=f"{name}{part}_depthwise"
                 )(y)
-            y = convolution(y, 4 * width, 1 if separable else 3, f"{name}{part}")
+            y = convolution(y, 6 * width, 1 if separable else 3, f"{name}{part}")
             y = normalized(y, f"{name}{part}", rectified)
         return keras.layers.Add(name=f"{name}_sum")([x, y])
 
-    fine = normalized(convolution(images, width, 5, "down1", 2), "down1")
-    x = normalized(convolution(fine, 4 * width, 3, "down2", 2), "down2")
+    x = normalized(convolution(images, width, 5, "down1", 2), "down1")
+    x = normalized(convolution(x, 6 * width, 3, "down2", 2), "down2")
     for i in range(1, blocks + 1):
         x = residual(x, f"block{i}")
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")
-    x = keras.layers.Concatenate(name="skip")([x, fine])
     x = normalized(convolution(x, 3 * width // 2, 3, "detail"), "detail")
     # Small at first: a saturated tanh learns slowly.
     faint = keras.initializers.VarianceScaling(0.1, "fan_avg", "uniform")

@@ -2,5 +2,6 @@
 
 from keras_gen.optimizers.adam import Adam
 from keras_gen.optimizers.lbfgs import LBFGS
+from keras_gen.optimizers.muon import Muon
 
-__all__ = ["LBFGS", "Adam"]
+__all__ = ["LBFGS", "Adam", "Muon"]

@@ -18,6 +18,19 @@ from keras_gen.style.perceptual import CONTENT_TAPS, STYLE_TAPS, content_losses,
 _MARGIN = 16  # pixels reflected beyond the border, where the network's own zeros are seen
 
 
+def _painted(network, images, weights, training) -> tf.Tensor:
+    """What the network makes of a batch of images, reflected beyond their borders as `stylize` does it.
+
+    Zeros within reach of the loss would tell the network where a border is, and it would paint bands there.
+    """
+    shape = tf.shape(images)
+    # A reflection adds less than the image has.
+    down, right = (tf.minimum(_MARGIN, (shape[i] - 1) // MULTIPLE * MULTIPLE) for i in (1, 2))
+    padded = tf.pad(images, [(0, 0), (down, down), (right, right), (0, 0)], mode="REFLECT")
+    pictures = tf.cast(network([padded, weights], training=training), tf.float32)
+    return pictures[:, down : down + shape[1], right : right + shape[2]]
+
+
 @keras.saving.register_keras_serializable(package="keras_gen")
 class FastStyleTransfer(FeedForwardStyle):
     """Style transfer by one pass through a network that holds many styles; Adam 1e-3.
@@ -130,7 +143,7 @@ class FastStyleTransfer(FeedForwardStyle):
             tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
         }
-        pictures = tf.cast(network([images, weights], training=training), tf.float32)
+        pictures = _painted(network, images, weights, training)
         content = {tap: tf.stop_gradient(value) for tap, value in self.vgg_features(images).items()}
         features = self.vgg_features(pictures)
         nothing = {tap: tf.zeros_like(content[tap]) for tap in CONTENT_TAPS}
