@@ -1,1 +1,17 @@
-"""Trained model to artifact; the first formats land with their own issue."""
+"""Trained model to artifact: a SavedModel for TF Serving, TFLite files for phones and browsers."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_NAMES = {"to_saved_model": "saved_model", "signatures": "signatures"}
+
+__all__ = [*_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    # Late, so that importing keras_gen stays quick.
+    if name in _NAMES:
+        return getattr(importlib.import_module(f"keras_gen.export.{_NAMES[name]}"), name)
+    raise AttributeError(f"module 'keras_gen.export' has no attribute {name!r}")

@@ -92,8 +92,9 @@ def _layers_heed_full_precision() -> None:
 
     def compute_dtype(policy):
         chosen = own(policy)
-        if chosen in ("bfloat16", "float16") and getattr(_evaluation, "full", False):
-            _say_so(chosen)
+        what: str | None = getattr(_evaluation, "full", None)
+        if chosen in ("bfloat16", "float16") and what:
+            _say_so(chosen, what)
             return "float32"
         return chosen
 
@@ -101,18 +102,20 @@ def _layers_heed_full_precision() -> None:
 
 
 @functools.cache
-def _say_so(precision: str) -> None:
-    warnings.warn(
-        f"These networks compute in {precision}; their curvature is computed in float32.", stacklevel=2
-    )
+def _say_so(precision: str, what: str) -> None:
+    warnings.warn(f"These networks compute in {precision}; {what} in float32.", stacklevel=2)
 
 
 @contextlib.contextmanager
-def full() -> Iterator[None]:
-    """Within it, this thread's layers compute in float32, whatever they were built for."""
+def full(what: str = "their curvature is computed") -> Iterator[None]:
+    """Within it, this thread's layers compute in float32, whatever they were built for.
+
+    Args:
+        what: is done in float32, for the warning where they were built for less.
+    """
     _layers_heed_full_precision()
-    outer = getattr(_evaluation, "full", False)
-    _evaluation.full = True
+    outer: str | None = getattr(_evaluation, "full", None)
+    _evaluation.full = what
     try:
         yield
     finally:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Iterator
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 _current = threading.local()
@@ -90,6 +92,37 @@ class RandomStream:
             yield self
         finally:
             _current.stream = outer
+
+
+def rows(kind: str, seeds: Any, indices: Any, shape: tuple[int, ...]) -> tf.Tensor:
+    """Random numbers for each row by itself: they depend on its seed and index alone, not on the others.
+
+    So the i-th example of a seed is the same drawn alone, among others, or by an exported model.
+
+    Args:
+        kind: "normal" or "uniform", a method of `RandomStream`.
+        seeds, indices: int64 (count,).
+        shape: of a row.
+
+    Returns:
+        float32 (count, *shape).
+    """
+
+    def row(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+        return getattr(RandomStream(*pair), kind)(1, shape)[0]
+
+    pairs = (tf.convert_to_tensor(seeds, tf.int64), tf.convert_to_tensor(indices, tf.int64))
+    return tf.map_fn(row, pairs, fn_output_signature=tf.TensorSpec(shape, tf.float32))
+
+
+_compiled_rows = tf.function(rows, autograph=False, reduce_retracing=True)
+
+
+def draw(kind: str, count: int, seed: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The first rows of a seed, as an array (count, *shape); see `rows`."""
+    return _compiled_rows(
+        kind, tf.fill([count], tf.constant(seed, tf.int64)), tf.range(count, dtype=tf.int64), tuple(shape)
+    ).numpy()
 
 
 def current_stream() -> RandomStream | None:

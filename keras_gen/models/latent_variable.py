@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import random
 import re
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ import tensorflow as tf
 from keras_gen import optimizers
 from keras_gen.distribute import at_least_one, replica_count
 from keras_gen.models.base import GenerativeModel
-from keras_gen.random import RandomStream
+from keras_gen.random import RandomStream, draw
 
 
 class LatentVariableModel(GenerativeModel):
@@ -118,17 +119,22 @@ class LatentVariableModel(GenerativeModel):
         return self.generate(self.latents(n, seed))
 
     def latents(self, n: int, seed: int | None = None) -> np.ndarray:
-        """The latent vectors that `sample(n, seed)` uses: float32 (n, latent_dim), standard normal."""
-        return self.check_draw(n, seed).standard_normal((n, self.latent_dim), np.float32)
+        """The latent vectors that `sample(n, seed)` uses: float32 (n, latent_dim), standard normal.
+
+        Each depends on the seed and its place alone: `latents(2, seed)` begins `latents(9, seed)`.
+        """
+        return draw("normal", n, self.check_draw(n, seed), (self.latent_dim,))
 
     @staticmethod
-    def check_draw(n: int, seed: int | None) -> np.random.Generator:
-        """The generator of a draw of n, or a ValueError where that cannot be."""
+    def check_draw(n: int, seed: int | None) -> int:
+        """The seed of a draw of n, drawn itself where None, or a ValueError where that cannot be."""
         if n < 1:
             raise ValueError(f"n must be 1 or more; received {n}.")
-        if seed is not None and seed < 0:
-            raise ValueError(f"seed must be 0 or more, or None; received {seed}.")
-        return np.random.default_rng(seed)
+        if seed is None:
+            return random.SystemRandom().randrange(2**63)
+        if not 0 <= seed < 2**63:
+            raise ValueError(f"seed must be from 0 to 2**63 - 1, or None; received {seed}.")
+        return int(seed)
 
     def generate(self, latents) -> np.ndarray:
         """Images of given latent vectors (n, latent_dim): float32 (n, height, width, channels) in [-1, 1]."""

@@ -13,6 +13,7 @@ from keras_gen.models.autoencoder import AutoencoderModel, Elbo
 from keras_gen.models.latent_variable import first_line
 from keras_gen.networks.autoencoder import Autoencoder
 from keras_gen.networks.vq_vae import grid_sizes
+from keras_gen.random import draw
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -295,23 +296,28 @@ class VQVAE(AutoencoderModel):
 
     def latents(self, n: int, seed: int | None = None) -> np.ndarray:
         """Codes drawn from the prior, place by place: int32 (n, rows, columns)."""
-        noise = self.check_draw(n, seed).random((n, self.grid_shape[0] * self.grid_shape[1]), np.float32)
+        length = self.grid_shape[0] * self.grid_shape[1]
+        noise = draw("uniform", n, self.check_draw(n, seed), (length,))
 
-        def draw(network, noise, stream):
-            length = noise.shape[1]
+        def codes(network, noise, stream):
+            return (self.codes_of(network, noise),)
 
-            def place(i, codes):
-                logits = tf.cast(network.prior(self._before(codes)), tf.float32)[:, i]
-                below = tf.cumsum(tf.nn.softmax(logits), axis=1) < noise[:, i, None]
-                code = tf.reduce_sum(tf.cast(below, tf.int32), axis=1)
-                code = tf.minimum(code, self.num_codes - 1)  # the sum may end a rounding below one
-                return i + 1, tf.where(tf.range(length) == i, code[:, None], codes)
+        return self._in_batches(codes, noise)[0]
 
-            start = tf.zeros(tf.shape(noise), tf.int32)
-            _, codes = tf.while_loop(lambda i, codes: i < length, place, (0, start))
-            return (tf.reshape(codes, (-1, *self.grid_shape)),)
+    def codes_of(self, network: Autoencoder, noise: tf.Tensor) -> tf.Tensor:
+        """Codes (batch, rows, columns) of uniform numbers (batch, rows × columns), one for each place."""
+        length = noise.shape[1]
 
-        return self._in_batches(draw, noise)[0]
+        def place(i, codes):
+            logits = tf.cast(network.prior(self._before(codes)), tf.float32)[:, i]
+            below = tf.cumsum(tf.nn.softmax(logits), axis=1) < noise[:, i, None]
+            code = tf.reduce_sum(tf.cast(below, tf.int32), axis=1)
+            code = tf.minimum(code, self.num_codes - 1)  # the sum may end a rounding below one
+            return i + 1, tf.where(tf.range(length) == i, code[:, None], codes)
+
+        start = tf.zeros(tf.shape(noise), tf.int32)
+        _, codes = tf.while_loop(lambda i, codes: i < length, place, (0, start))
+        return tf.reshape(codes, (-1, *self.grid_shape))
 
     def reconstruct(self, images, labels=None) -> np.ndarray:
         """`decode` of the images' codes: float32 of their shape, in [-1, 1]."""

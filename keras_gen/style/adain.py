@@ -15,8 +15,8 @@ from keras_gen.style.operators import adain, channel_moments, content_loss, mome
 
 _CONTENT_TAP = "relu4_1"
 _STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-_MULTIPLE, _MARGIN = 8, 16
-_LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
+MULTIPLE, MARGIN = 8, 16
+LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -206,7 +206,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 share = tf.image.resize(padded, content.shape[1:3], antialias=True)
             mixed = mixed + share * exchanged
         features = content + strength * (mixed - content)
-        picture = self._decode(features)[0, _MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width]
+        picture = self._decode(features)[0, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
         return picture.numpy()
 
     @staticmethod
@@ -268,12 +268,12 @@ class AdaINStyleTransfer(FeedForwardStyle):
 
 
 def _padded(image: np.ndarray) -> np.ndarray:
-    pads = [(_MARGIN, _MARGIN + -size % _MULTIPLE) for size in image.shape[:2]]
+    pads = [(MARGIN, MARGIN + -size % MULTIPLE) for size in image.shape[:2]]
     return np.pad(image, [*pads, (0, 0)], mode="reflect")
 
 
 def _shrunk(painting: np.ndarray) -> np.ndarray:
     height, width = painting.shape[:2]
-    scale = min(1.0, _LONGEST / max(height, width))
+    scale = min(1.0, LONGEST / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     return painting if scale == 1 else tf.image.resize(painting, size, antialias=True).numpy()
