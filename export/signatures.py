@@ -28,10 +28,9 @@ from keras_gen.models.vqvae import VQVAE
 from keras_gen.networks.transformer_net import MULTIPLE
 from keras_gen.random import rows
 from keras_gen.style.adain import LONGEST, AdaINStyleTransfer
-from keras_gen.style.adain import MARGIN as ADAIN_MARGIN
 from keras_gen.style.adain import MULTIPLE as ADAIN_MULTIPLE
 from keras_gen.style.borders import cropped, reflected
-from keras_gen.style.fast import MARGIN, FastStyleTransfer
+from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.operators import channel_moments
 
 Tensors = dict[str, tf.Tensor]
@@ -235,7 +234,7 @@ def _fast_style(model: FastStyleTransfer) -> dict[str, Signature]:
 
     def stylize(image, weights, strength):
         shares = weights / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1e-6)
-        painted = cropped(model([reflected(image, MARGIN, MULTIPLE), shares]), MARGIN, image)
+        painted = cropped(model([reflected(image, MULTIPLE), shares]), image)
         return {"image": image + _per_image(strength) * (painted - image)}
 
     return as_table(Signature("stylize", stylize, (_PHOTOGRAPH, weights, STRENGTH), (_PICTURE,)))
@@ -248,7 +247,7 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
     statistics = Port("statistics", "statistics", (2, channels), description=about)
 
     def features(image):
-        encoded = model.sampler.encoder(reflected(image, ADAIN_MARGIN, ADAIN_MULTIPLE), training=False)
+        encoded = model.sampler.encoder(reflected(image, ADAIN_MULTIPLE), training=False)
         return tf.cast(encoded, tf.float32)
 
     def encode_style(style):
@@ -261,7 +260,7 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
         new_mean, new_deviation = (part[:, None, None] for part in tf.unstack(statistics, axis=1))
         exchanged = (content - mean) / deviation * new_deviation + new_mean
         mixed = content + _per_image(strength) * (exchanged - content)
-        return {"image": cropped(model.sampler.decode(mixed), ADAIN_MARGIN, image)}
+        return {"image": cropped(model.sampler.decode(mixed), image)}
 
     def stylize(image, style, strength):
         return stylize_encoded(image, **encode_style(style), strength=strength)

@@ -10,12 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.random import RandomStream
+from keras_gen.style.borders import MARGIN
 from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
 from keras_gen.style.operators import adain, channel_moments, content_loss, moments_loss
 
 _CONTENT_TAP = "relu4_1"
 _STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
-MULTIPLE, MARGIN = 8, 16
+MULTIPLE = 8  # of the sides that the networks take
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
 
 

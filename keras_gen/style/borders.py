@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+MARGIN = 16  # pixels reflected beyond the border, where a network's own padding is seen
 
-def reflected(images: tf.Tensor, margin: int, multiple: int) -> tf.Tensor:
+
+def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tensor:
     """Mirrors images beyond their borders: by a margin, and on to a multiple at the bottom and right.
 
     `numpy.pad(…, mode="reflect")` of any size, also where the margin is wider than the image. Where the size
@@ -13,8 +15,8 @@ def reflected(images: tf.Tensor, margin: int, multiple: int) -> tf.Tensor:
 
     Args:
         images: (batch, height, width, channels); height and width may be unknown while it is traced.
-        margin: pixels on each side.
         multiple: of which the new height and width, without the margins, are multiples.
+        margin: pixels on each side.
 
     Returns:
         (batch, new height, new width, channels).
@@ -38,7 +40,7 @@ def _mirrored(size: int | tf.Tensor, before: int, after: int | tf.Tensor) -> tf.
     return tf.minimum(place, period - place)
 
 
-def cropped(images: tf.Tensor, margin: int, like: tf.Tensor) -> tf.Tensor:
+def cropped(images: tf.Tensor, like: tf.Tensor, margin: int = MARGIN) -> tf.Tensor:
     """What `reflected` added cut away again, to the height and width of other images."""
     height, width = (
         dynamic if static is None else static

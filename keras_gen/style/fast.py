@@ -15,7 +15,7 @@ from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import CONTENT_TAPS, STYLE_TAPS, content_losses, gram_energy, style_losses
 
-MARGIN = 16  # pixels reflected beyond the border, where the network's own zeros are seen
+_MARGIN = 16  # pixels reflected beyond the border, where the network's own zeros are seen
 
 
 def _painted(network, images, weights, training) -> tf.Tensor:
@@ -247,10 +247,10 @@ class FastStyleTransfer(FeedForwardStyle):
                 ],
             )
         height, width = image.shape[:2]
-        pads = [(MARGIN, MARGIN + -size % MULTIPLE) for size in (height, width)]
+        pads = [(_MARGIN, _MARGIN + -size % MULTIPLE) for size in (height, width)]
         padded = np.pad(image, [*pads, (0, 0)], mode="reflect")
         painted = self._painter(tf.constant(padded[None]), tf.constant(weights[None]))[0]
-        return painted[MARGIN : MARGIN + height, MARGIN : MARGIN + width].numpy()
+        return painted[_MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width].numpy()
 
     # Saving.
 
