@@ -1,0 +1,137 @@
+"""TFLite files as objects: read, checked, made smaller, written.
+
+A TFLite file is a FlatBuffer. Here it is the object API's `ModelT` of the runtime's own schema, between
+`read` and `write`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import flatbuffers
+import numpy as np
+
+IDENTIFIER = b"TFL3"
+_ALIGNMENT = 16
+
+
+def runtime(module: str = "interpreter") -> Any:
+    """A module of the LiteRT runtime.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    import importlib
+
+    try:
+        return importlib.import_module(f"ai_edge_litert.{module}")
+    except ImportError as error:
+        raise ImportError(
+            f'TFLite files need the LiteRT runtime: pip install "keras-gen[export]" ({error}).'
+        ) from error
+
+
+def read(content: bytes) -> Any:
+    """The model that a file holds.
+
+    Raises:
+        ValueError: not a TFLite file.
+    """
+    if len(content) < 8 or content[4:8] != IDENTIFIER:
+        raise ValueError("this is not a TFLite file: its identifier is missing.")
+    return runtime("schema_py_generated").ModelT.InitFromPackedBuf(bytearray(content))
+
+
+def write(model: Any) -> bytes:
+    """The file of a model; equal vectors stand in it once, and weights at multiples of 16 bytes."""
+    builder = _Builder(1 << 16)
+    builder.Finish(model.Pack(builder), file_identifier=IDENTIFIER)
+    return bytes(builder.Output())
+
+
+class _Builder(flatbuffers.Builder):
+    def __init__(self, size: int):
+        super().__init__(size)
+        self._known: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: np.ndarray) -> int:
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._known:
+            self._known[key] = super().CreateNumpyVector(x)
+        return self._known[key]
+
+    def StartVector(self, elemSize: int, numElems: int, alignment: int) -> int:
+        # The schema asks for it, and Python's generated code forgets it: kernels load whole registers.
+        large = elemSize == 1 and numElems >= _ALIGNMENT
+        return super().StartVector(elemSize, numElems, _ALIGNMENT if large else alignment)
+
+
+def name_of(code: Any) -> str:
+    """The name of an operator code, e.g. CONV_2D; a custom one's own name."""
+    if code.customCode:
+        return _text(code.customCode)
+    number = max(code.builtinCode, code.deprecatedBuiltinCode)
+    names = vars(runtime("schema_py_generated").BuiltinOperator)
+    return next((name for name, value in names.items() if value == number), f"BUILTIN_{number}")
+
+
+def operators(model: Any) -> list[tuple[str, str]]:
+    """Every operator of every subgraph: its name, and that of the tensor that it makes first."""
+    names = [name_of(code) for code in model.operatorCodes]
+    return [
+        (names[operator.opcodeIndex], _text(graph.tensors[operator.outputs[0]].name))
+        for graph in model.subgraphs
+        for operator in graph.operators or []
+        if len(operator.outputs)
+    ]
+
+
+def count(model: Any) -> dict[str, int]:
+    """How many operators of each name there are."""
+    return dict(sorted(Counter(name for name, _ in operators(model)).items()))
+
+
+def format_of(model: Any) -> str:
+    """The quantization of a model, by its tensors: "float32", "float16", "dynamic" or "int8"."""
+    types = runtime("schema_py_generated").TensorType
+    weights, values = set(), set()
+    for graph in model.subgraphs:
+        made = {index for operator in graph.operators or [] for index in operator.outputs}
+        for index, tensor in enumerate(graph.tensors):
+            stored = model.buffers[tensor.buffer].data
+            if index in made:
+                values.add(tensor.type)
+            elif stored is not None and len(stored) > 0:
+                weights.add(tensor.type)
+    if types.INT8 in values:
+        return "int8"
+    if weights & {types.INT8, types.INT4}:
+        return "dynamic"
+    return "float16" if types.FLOAT16 in weights else "float32"
+
+
+def compact(model: Any) -> None:
+    """Takes away what only the converter needed: names within the graph and empty tables."""
+    for graph in model.subgraphs:
+        named = {*graph.inputs, *graph.outputs}
+        for index, tensor in enumerate(graph.tensors):
+            if index not in named:
+                tensor.name = None
+            about = tensor.quantization
+            if about is not None and about.scale is None and about.details is None:
+                tensor.quantization = None
+    model.metadata = [entry for entry in model.metadata or [] if _text(entry.name) != "CONVERSION_METADATA"]
+    used = {tensor.buffer for graph in model.subgraphs for tensor in graph.tensors}
+    used |= {0} | {entry.buffer for entry in model.metadata}
+    number = {old: new for new, old in enumerate(sorted(used))}
+    model.buffers = [model.buffers[old] for old in sorted(used)]
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.buffer = number[tensor.buffer]
+    for entry in model.metadata:
+        entry.buffer = number[entry.buffer]
+
+
+def _text(value: bytes | str | None) -> str:
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value or ""
