@@ -31,6 +31,7 @@ class Run:
         peak_memory_bytes: how much the process grew, at most, by loading the file and running it.
         partitions: parts of the graph that the XNNPACK delegate took.
         outside: operators, by name, that it left to TFLite's own kernels.
+        inputs: what the file was run with, e.g. "float32 1x28x28x1", by name.
     """
 
     threads: int
@@ -40,6 +41,7 @@ class Run:
     peak_memory_bytes: int
     partitions: int
     outside: dict[str, int]
+    inputs: dict[str, str]
 
 
 def measure(path: str | os.PathLike[str], threads: int = 1, runs: int = 50) -> Run:
@@ -131,7 +133,10 @@ def _run(path: str, threads: int, runs: int) -> dict:
     except (RuntimeError, ValueError) as error:
         return {"error": str(error)}
     random = np.random.default_rng(0)
+    inputs = {}
     for about in interpreter.get_input_details():
+        shape = "x".join(map(str, about["shape"]))
+        inputs[about["name"]] = f"{np.dtype(about['dtype']).name} {shape}"
         values = random.uniform(-1, 1, about["shape"])
         if np.issubdtype(about["dtype"], np.integer):
             values = np.abs(values) * (255 if about["dtype"] == np.uint8 else 0)
@@ -155,6 +160,7 @@ def _run(path: str, threads: int, runs: int) -> dict:
         "peak_memory_bytes": max(_memory(peak=True) - before, 0),
         "partitions": sum(each["op_name"] == "DELEGATE" for each in operators),
         "outside": _outside(operators),
+        "inputs": inputs,
     }
 
 

@@ -17,6 +17,7 @@ import flatbuffers
 import numpy as np
 from flatbuffers import number_types
 from flatbuffers.table import Table
+
 from keras_gen.export import flatbuffer
 from keras_gen.export.signatures import Port
 

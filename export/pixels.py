@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
 from keras_gen.export.signatures import Port
 
 #: A pixel p is p / HALF - 1.

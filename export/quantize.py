@@ -1,8 +1,8 @@
 """Full integer quantization: weights and activations in 8 bits, by ranges measured on representative images.
 
 Each tensor has one step, from the smallest and largest value that were seen. So a layer suffers where few
-values are far larger than most, above all the reciprocal of a standard deviation in a normalization. The error
-of every layer is measured, and those that suffer can stay in float.
+values are far larger than most, above all the reciprocal of a standard deviation in a normalization. The
+error of every layer is measured, and those that suffer can stay in float.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
 from keras_gen.export import flatbuffer
 from keras_gen.export.layer_names import layers_of
 
-#: Rounding alone is an error of 1 / sqrt(12) = 0.29 steps; beyond this an operator amplifies those of its inputs.
+#: Rounding alone is an error of 1 / sqrt(12) = 0.29 steps; beyond this an operator amplifies its inputs'.
 _AMPLIFIED = 0.7
 _MEASURED_ON = 4
 Converter = Callable[[], tf.lite.TFLiteConverter]

@@ -1,7 +1,7 @@
 """Trained model to TFLite: one file a signature and image size, verified before it is there.
 
-A file has static shapes, a batch of one, its weights inside, and built-in operators only: what phones' GPU and
-CPU delegates take whole.
+A file has static shapes, a batch of one, its weights inside, and built-in operators only: what the delegates
+of phones take whole.
 
     to_tflite(model, "digits.tflite")                                       # half-precision weights
     to_tflite(model, "style.tflite", "int8", image_size=512, representative=photographs, uint8=True)
@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+from keras_gen import __version__, atomic
 from keras_gen.export import flatbuffer, metadata, pixels, quantize, verify
 from keras_gen.export.layer_names import layer_names, layers_of
 from keras_gen.export.signatures import Port, Signature, examples, signatures
-
-from keras_gen import __version__, atomic
 
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 #: Height and width of images where any size goes and none is asked for.
@@ -322,13 +322,14 @@ def check_operators(model: Any, layers: Sequence[str] = ()) -> None:
     """
     builtin = {flatbuffer.name_of(code) for code in model.operatorCodes if not code.customCode}
     for name, tensor in flatbuffer.operators(model):
+        layer = layers_of(tensor, layers)[0]
         if name in _VARIABLES:
             raise ValueError(
-                f"The file would read its weights from variables ({name} of {layers_of(tensor, layers)[0]}), which "
-                "are empty there: freeze the function first."
+                f"The file would read its weights from variables ({name} of {layer}), which are empty there: "
+                "freeze the function first."
             )
         if name not in builtin:
-            raise ValueError(_unsupported(name, layers_of(tensor, layers)[0]))
+            raise ValueError(_unsupported(name, layer))
 
 
 def _unsupported(operator: str, layer: str) -> str:

@@ -4,9 +4,9 @@
     print(report)
     check(report)          # raises VerificationError past the format's bound
 
-The bounds: in float32 no output is off by more than 1e-4, in float16 by more than 5e-3, and with 8-bit weights
-or activations outputs have a peak signal-to-noise ratio of 30 dB at least. What the difference of each kind of
-output is, `Difference` says.
+The bounds: in float32 no output is off by more than 1e-4, in float16 by more than 5e-3, and with 8-bit
+weights or activations outputs have a peak signal-to-noise ratio of 30 dB at least. What the difference of
+each kind of output is, `Difference` says.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from keras_gen.export import flatbuffer, latency, pixels
 from keras_gen.export.signatures import Port, Signature, examples, signatures
 
@@ -240,18 +241,17 @@ def _ports(path: Path, interpreter: Any, model: Any) -> tuple[Signature, list[Po
             f"{list(known)}."
         )
     signature, runner = known[name], interpreter.get_signature_runner(name)
-    ports = []
-    for wanted, details in (
-        (signature.inputs, runner.get_input_details()),
-        (signature.outputs, runner.get_output_details()),
-    ):
-        if {port.name for port in wanted} != set(details):
+
+    def in_file(ports: Sequence[Port], details: dict[str, Any]) -> list[Port]:
+        if {port.name for port in ports} != set(details):
             raise ValueError(
                 f"{path} is not an export of this model: {name} has {sorted(details)} there, and "
-                f"{sorted(port.name for port in wanted)} in the model."
+                f"{sorted(port.name for port in ports)} in the model."
             )
-        ports.append([_in_file(port, details[port.name]) for port in wanted])
-    return signature, *ports
+        return [_in_file(port, details[port.name]) for port in ports]
+
+    inputs = in_file(signature.inputs, runner.get_input_details())
+    return signature, inputs, in_file(signature.outputs, runner.get_output_details())
 
 
 def _in_file(port: Port, details: dict[str, Any]) -> Port:

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from keras_gen.cli import (
+    benchmark,
     curvature,
     demo,
     embed,
@@ -86,6 +87,7 @@ app.command("curvature")(curvature.curvature)
 app.command("stylize")(stylize.stylize)
 app.command("train-style")(train_style.train_style)
 app.command("video")(video.video)
+app.command("benchmark")(benchmark.benchmark)
 
 
 def main() -> None:

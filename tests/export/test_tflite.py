@@ -1,0 +1,208 @@
+"""TFLite files: what they hold, what they give, and the exports that are refused."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+import keras_gen as kg
+from keras_gen.export import flatbuffer, metadata, tflite, to_tflite
+from keras_gen.export.signatures import examples, signatures
+from keras_gen.export.verify import VerificationError
+
+ALL = {
+    "gan": ("generate",),
+    "vae": ("decode", "encode", "reconstruct", "embed"),
+    "conditional-vae": ("decode", "encode"),
+    "vq-vae": ("decode", "encode", "reconstruct"),
+    "fast": ("stylize",),
+    "adain": ("stylize", "encode_style", "stylize_encoded"),
+}
+QUIET = {"threads": (), "verbose": False}
+
+
+@pytest.fixture(scope="module")
+def style(models, tmp_path_factory):
+    """The file of a style network, and its report, by format."""
+    folder, made = tmp_path_factory.mktemp("style"), {}
+
+    def make(quantization, **options):
+        key = (quantization, *sorted(options.items()))
+        if key not in made:
+            path = folder / f"{len(made)}.tflite"
+            made[key] = (
+                path,
+                to_tflite(models("fast"), path, quantization, image_size=64, **QUIET, **options)[0],
+            )
+        return made[key]
+
+    return make
+
+
+def _run(path, inputs):
+    interpreter = Interpreter(model_path=str(path))
+    (name,) = interpreter.get_signature_list()
+    made = interpreter.get_signature_runner(name)(**inputs)
+    return {key: np.array(value) for key, value in made.items()}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_signature_gives_what_the_model_gives(models, tmp_path, name):
+    """LiteRT, asked by the names of inputs and outputs, without `verify` in between."""
+    model = models(name)
+    size = 64 if name in ("fast", "adain") else None
+    for report in to_tflite(
+        model, tmp_path / "a.tflite", "float32", signature=ALL[name], image_size=size, **QUIET
+    ):
+        signature = signatures(model)[report.signature]
+        inputs = examples(signature, 1, 5, size=size and (size, size))
+        expected = signature.function(**{key: tf.constant(value) for key, value in inputs.items()})
+        for key, value in _run(report.path, inputs).items():
+            np.testing.assert_allclose(value, expected[key], atol=1e-4, rtol=1e-4)
+        assert len(ALL[name]) == 1 or report.path.endswith(f"a-{report.signature}.tflite")
+
+
+def test_weights_are_inside_and_shapes_are_static(style):
+    """DESIGN's sixth point: variables that the converter leaves would be read empty; and its eighth."""
+    path, report = style("float32")
+    parsed = flatbuffer.read(path.read_bytes())
+    names = {name for name, _ in flatbuffer.operators(parsed)}
+    assert not {name for name in names if "VAR" in name or name.startswith("Flex")}
+    assert all(not code.customCode for code in parsed.operatorCodes)
+    graph = parsed.subgraphs[0]
+    assert all(tensor.shapeSignature is None and -1 not in tensor.shape for tensor in graph.tensors)
+    assert report.inputs == {
+        "image": "float32 1x64x64x3",
+        "weights": "float32 1x3",
+        "strength": "float32 1",
+    }
+
+
+def test_a_file_that_reads_variables_is_refused(models):
+    model = models("gan")
+    function = tf.function(lambda latent: {"image": model(latent)}, autograph=False)
+    concrete = function.get_concrete_function(tf.TensorSpec((1, 6), name="latent"))
+    with tflite.quiet():
+        content = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model).convert()
+    with pytest.raises(ValueError, match=r"from variables \(\w+ of .*freeze"):
+        tflite.check_operators(flatbuffer.read(content))
+
+
+def test_normalization_and_up_sampling_are_lowered(style):
+    """DESIGN's seventh point: no reshapes in normalizations, no TILE, no nearest resize."""
+    _, report = style("float32")
+    assert not set(report.operators) & {"TILE", "RESIZE_NEAREST_NEIGHBOR", "BROADCAST_TO", "TRANSPOSE"}
+    assert report.operators.get("RESHAPE", 0) <= 1
+    assert report.operators["DEPTH_TO_SPACE"] == 2
+
+
+def test_float16_is_half_as_large_and_dynamic_a_quarter(models, tmp_path):
+    sizes = {
+        name: to_tflite(models("vae"), tmp_path / f"{name}.tflite", name, **QUIET)[0].bytes
+        for name in ("float32", "float16", "dynamic")
+    }
+    assert sizes["float16"] <= 0.52 * sizes["float32"]
+    assert sizes["dynamic"] <= 0.27 * sizes["float32"]
+
+
+def test_pixels_go_in_and_out_as_uint8(models, style):
+    path, report = style("float32", uint8=True)
+    assert report.inputs["image"] == report.outputs["image"] == "uint8 1x64x64x3"
+    photograph = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    inputs = {"image": photograph[None], "weights": np.eye(3, dtype="f4")[:1], "strength": np.ones(1, "f4")}
+    painted = _run(path, inputs)["image"][0]
+    expected = models("fast").stylize(photograph / np.float32(127.5) - 1, 0)
+    assert np.abs(painted - (expected + 1) * 127.5).max() <= 0.51
+
+
+def test_sizes_each_make_a_file(models, tmp_path):
+    reports = to_tflite(models("fast"), tmp_path / "style.tflite", image_size=[48, (40, 64)], **QUIET)
+    names = {path.name for path in tmp_path.iterdir()}
+    files = {"style-48x48.tflite", "style-40x64.tflite"}
+    assert names == files | {f"{name}.json" for name in files}
+    assert reports[1].inputs["image"] == "float32 1x40x64x3"
+    kept = json.loads((tmp_path / "style-40x64.tflite.json").read_text())
+    assert kept["passed"]
+    assert kept["format"] == "float16"
+    assert kept["differences"]["image"]["largest"] < 5e-3
+
+
+def test_metadata_names_what_goes_in_and_out(style):
+    path, _ = style("float32")
+    about = metadata.read(path.read_bytes())
+    assert about["license"] == "Apache-2.0"
+    assert "stylize, float32" in about["description"]
+    graph = about["subgraph_metadata"][0]
+    tensors = {each["name"]: each for each in graph["input_tensor_metadata"]}
+    assert tensors["image"]["stats"] == {"max": [1.0], "min": [-1.0]}
+    assert tensors["image"]["content"]["content_properties"]["default_size"] == {"width": 64, "height": 64}
+    assert about["labels"] == {"weights-labels.txt": ["waves", "stars", "scream"]}
+    # In the order of the graph's own inputs, as apps go through them.
+    details = Interpreter(model_path=str(path)).get_input_details()
+    assert [each["name"] for each in details] == [each["name"] for each in graph["input_tensor_metadata"]]
+
+
+class Gamma(keras.layers.Layer):
+    """Computes what TFLite has no built-in operator for."""
+
+    def call(self, inputs):
+        return tf.math.igamma(tf.exp(inputs), tf.exp(inputs))
+
+
+def test_an_operator_without_a_built_in_is_named_with_its_layer(tmp_path):
+    noise = keras.Input((4,))
+    x = Gamma(name="strange")(keras.layers.Dense(4, name="plain")(noise))
+    image = keras.layers.Reshape((2, 2, 1))(x)
+    generator = keras.Model(noise, image)
+    score = keras.Sequential([keras.Input((2, 2, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+    model = kg.GAN(generator, score, latent_dim=4)
+    with pytest.raises(ValueError, match=r"no built-in operator for Igamma, which the layer strange"):
+        to_tflite(model, tmp_path / "new" / "a.tflite", **QUIET)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_too_far_leaves_nothing_behind(models, tmp_path, monkeypatch):
+    monkeypatch.setitem(tflite.verify.LARGEST, "float16", 1e-9)
+    (tmp_path / "a.tflite").write_bytes(b"before")
+    with pytest.raises(
+        VerificationError, match=r"differs too much from the model: image by .* at most 1e-09"
+    ):
+        to_tflite(models("gan"), tmp_path / "a.tflite", **QUIET)
+    with pytest.raises(VerificationError):
+        to_tflite(models("gan"), tmp_path / "new" / "b.tflite", **QUIET)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.tflite"]
+    assert (tmp_path / "a.tflite").read_bytes() == b"before"
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("gan", {"quantization": "int4"}, "one of float32, float16, dynamic, int8; received 'int4'"),
+        ("gan", {"signature": "sample"}, "draws random numbers.*choose from generate"),
+        ("gan", {"signature": "paint"}, "no signature 'paint': choose from generate"),
+        ("gan", {"image_size": 64}, "images of 28x28 pixels and takes no other size; received 64x64"),
+        ("gan", {"keep_float": "auto"}, "keep_float is for int8"),
+        ("fast", {"image_size": (64, 64, 3)}, "image_size must be"),
+        ("fast", {"image_size": 0}, "image_size must be"),
+        ("fast", {"quantization": "int8", "image_size": 64}, "pass representative"),
+    ],
+)
+def test_what_cannot_be_exported_is_said_at_once(models, tmp_path, name, options, message):
+    with pytest.raises(ValueError, match=message):
+        to_tflite(models(name), tmp_path / "a.tflite", **QUIET, **options)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_read_only_folder_is_refused_before_the_work(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(tflite.os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError, match="cannot be written"):
+        to_tflite(models("gan"), tmp_path / "a.tflite", **QUIET)
+
+
+def test_the_same_model_makes_the_same_file(models, tmp_path):
+    for name in ("a", "b"):
+        to_tflite(models("conditional-vae"), tmp_path / f"{name}.tflite", **QUIET)
+    assert (tmp_path / "a.tflite").read_bytes() == (tmp_path / "b.tflite").read_bytes()
