@@ -66,16 +66,19 @@ class TransformerNet(nn.Module):
         super().__init__()
         quarter, half = 6 * width, 3 * width // 2
         self.down1 = nn.Conv2d(3, width, 5, 2, 2, bias=False)
-        self.down2 = nn.Conv2d(width, quarter, 3, 2, 1, bias=False)
+        self.down2 = nn.Conv2d(width, quarter - 4, 3, 2, 1, bias=False)
+        self.register_buffer("noise", torch.randn(1, 4, 128, 128))
         self.blocks = nn.ModuleList(Residual(styles, quarter, separable) for _ in range(5))
         self.up1 = nn.Conv2d(quarter, half, 3, padding=1)
         self.detail = nn.Conv2d(half, half, 3, padding=1, bias=False)
         self.up2 = nn.Conv2d(half, 3, 5, padding=2)
-        self.norms = nn.ModuleList(Conditional(styles, n) for n in (width, quarter, half, half))
+        self.norms = nn.ModuleList(Conditional(styles, n) for n in (width, quarter - 4, half, half))
 
     def forward(self, x, weights):
         x = F.relu(self.norms[0](self.down1(x), weights))
         x = F.relu(self.norms[1](self.down2(x), weights))
+        noise = self.noise[:, :, : x.shape[2], : x.shape[3]].to(x.dtype)
+        x = torch.cat([x, noise.expand(len(x), -1, -1, -1)], 1)
         for block in self.blocks:
             x = block(x, weights)
         x = F.relu(self.norms[2](self.up1(F.interpolate(x, scale_factor=2, mode="nearest")), weights))
@@ -126,7 +129,8 @@ def step():
     with autocast:
         with torch.no_grad():
             content = vgg(images, 3)[2].float()
-        pictures = network(images, weights)
+        reflected = F.pad(images, (16,) * 4, mode="reflect")
+        pictures = network(reflected, weights)[:, :, 16:-16, 16:-16]
         taps = vgg(pictures)
         grams = [gram(tap) for tap in taps]
     content_loss = (taps[2].float() - content).square().mean((1, 2, 3)) / (content.square().mean((1, 2, 3)) + 1e-3)

@@ -20,6 +20,7 @@ from keras_gen.layers.batch_normalization import BatchNormalization
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
 from keras_gen.layers.dropout import Dropout
+from keras_gen.layers.fixed_noise import FixedNoise2D, NoiseOrigin
 from keras_gen.layers.instance_normalization import InstanceNormalization
 from keras_gen.layers.instance_statistics import InstanceStatistics, spatial_moments
 from keras_gen.layers.reflection_padding import ReflectionPadding2D
@@ -35,12 +36,14 @@ __all__ = [
     "Cropping2D",
     "Dense",
     "Dropout",
+    "FixedNoise2D",
     "Flatten",
     "Input",
     "InstanceNormalization",
     "InstanceStatistics",
     "LayerNormalization",
     "LeakyReLU",
+    "NoiseOrigin",
     "ReflectionPadding2D",
     "Reshape",
     "ResizeConvolution2D",

@@ -6,11 +6,13 @@ import keras
 
 from keras_gen.layers import Conv2D
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
+from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
 
 #: Image sides that the network takes are multiples of this.
 MULTIPLE = 4
 _BLOCKS = 5
+_NOISE = 4  # channels
 
 
 def transformer_net(
@@ -21,8 +23,8 @@ def transformer_net(
     As Johnson et al.'s, with the normalization of Dumoulin et al., and lighter: it starts and ends at half
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
     linear. Nothing passes by the residual blocks, so that what is fine in a photograph is painted anew by
-    strokes. Borders are zeros within: `FastStyleTransfer.stylize` reflects the image beyond its border and
-    cuts the surplus away.
+    strokes; noise beside the features tells where to put them in a plain sky. Borders are zeros within:
+    `FastStyleTransfer` reflects the image beyond its border and cuts the surplus away.
 
     Args:
         styles: number of styles.
@@ -62,7 +64,8 @@ def transformer_net(
         return keras.layers.Add(name=f"{name}_sum")([x, y])
 
     x = normalized(convolution(images, width, 5, "down1", 2), "down1")
-    x = normalized(convolution(x, 6 * width, 3, "down2", 2), "down2")
+    x = normalized(convolution(x, 6 * width - _NOISE, 3, "down2", 2), "down2")
+    x = FixedNoise2D(_NOISE, stride=MULTIPLE, name="noise")(x)
     for i in range(1, blocks + 1):
         x = residual(x, f"block{i}")
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")

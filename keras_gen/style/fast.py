@@ -11,11 +11,10 @@ import tensorflow as tf
 
 from keras_gen.networks.transformer_net import MULTIPLE
 from keras_gen.random import RandomStream
+from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import CONTENT_TAPS, STYLE_TAPS, content_losses, gram_energy, style_losses
-
-_MARGIN = 16  # pixels reflected beyond the border, where the network's own zeros are seen
 
 
 def _painted(network, images, weights, training) -> tf.Tensor:
@@ -23,12 +22,8 @@ def _painted(network, images, weights, training) -> tf.Tensor:
 
     Zeros within reach of the loss would tell the network where a border is, and it would paint bands there.
     """
-    shape = tf.shape(images)
-    # A reflection adds less than the image has.
-    down, right = (tf.minimum(_MARGIN, (shape[i] - 1) // MULTIPLE * MULTIPLE) for i in (1, 2))
-    padded = tf.pad(images, [(0, 0), (down, down), (right, right), (0, 0)], mode="REFLECT")
-    pictures = tf.cast(network([padded, weights], training=training), tf.float32)
-    return pictures[:, down : down + shape[1], right : right + shape[2]]
+    pictures = network([reflected(images, MULTIPLE), weights], training=training)
+    return cropped(tf.cast(pictures, tf.float32), images)
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -239,18 +234,14 @@ class FastStyleTransfer(FeedForwardStyle):
         if getattr(self, "_painter_network", None) is not network:
             self._painter_network = network
             self._painter = tf.function(
-                lambda images, weights: tf.cast(network([images, weights], training=False), tf.float32),
+                lambda images, weights: _painted(network, images, weights, training=False),
                 autograph=False,
                 input_signature=[
                     tf.TensorSpec((1, None, None, 3)),
                     tf.TensorSpec((1, len(self.styles))),
                 ],
             )
-        height, width = image.shape[:2]
-        pads = [(_MARGIN, _MARGIN + -size % MULTIPLE) for size in (height, width)]
-        padded = np.pad(image, [*pads, (0, 0)], mode="reflect")
-        painted = self._painter(tf.constant(padded[None]), tf.constant(weights[None]))[0]
-        return painted[_MARGIN : _MARGIN + height, _MARGIN : _MARGIN + width].numpy()
+        return self._painter(tf.constant(image[None]), tf.constant(weights[None]))[0].numpy()
 
     # Saving.
 

@@ -2,7 +2,8 @@
 
 Two things would show where tiles meet. Borders: so tiles overlap by more than the network sees, and what
 remains is faded from one into the other. And instance normalization, whose statistics would be those of a
-tile, here dark, there bright: so every tile is normalized with statistics of the whole image.
+tile, here dark, there bright: so every tile is normalized with statistics of the whole image. Fixed noise
+goes on from tile to tile.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers.fixed_noise import NoiseOrigin
 from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated
 
 #: Tiles begin at multiples of this, as the pixels of strided layers do.
@@ -127,7 +129,8 @@ class Tiled:
             canvas[: len(begun)] = begun
             for column in columns:
                 pixels = _pixels(image, row, column)
-                made = _same_size(np.asarray(self._apply(to_floats(pixels), statistics))[0], pixels)
+                made = np.asarray(self._apply(to_floats(pixels), statistics, _origin(row, column)))[0]
+                made = _same_size(made, pixels)
                 weight = _fade(row, self.overlap, height)[:, None, None]
                 weight = weight * _fade(column, self.overlap, image.shape[1])[:, None]
                 canvas[:, column.start : column.stop] += weight * made
@@ -151,9 +154,8 @@ class Tiled:
         for _ in range(self.passes if statistics else 0):
             parts = []
             for row, column in places:
-                parts.append(
-                    self._measure(to_floats(_pixels(image, row, column)), _window(row, column), statistics)
-                )
+                pixels, window = to_floats(_pixels(image, row, column)), _window(row, column)
+                parts.append(self._measure(pixels, window, statistics, _origin(row, column)))
                 yield statistics
             calibration = [
                 ((mean - own_mean) / _deviation(own_variance), np.sqrt(variance) / _deviation(own_variance))
@@ -181,24 +183,24 @@ def traced(network: Network, measuring: bool = False, joint: bool = False) -> Ca
         joint: Measures a batch of parts together, under their own statistics, which a calibration may move.
 
     Returns:
-        A function of images (batch, height, width, 3), a window unless it makes an image, and statistics or a
-        calibration.
+        A function of images (batch, height, width, 3), a window unless it makes an image, statistics or a
+        calibration, and where in the whole the image begins.
     """
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def image(x: tf.Tensor, given: Any = None) -> tf.Tensor:
-        with InstanceStatistics(given):
+    def image(x: tf.Tensor, given: Any = None, origin: Any = None) -> tf.Tensor:
+        with InstanceStatistics(given), NoiseOrigin(origin):
             return network(x)
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def moments(x: tf.Tensor, window: tf.Tensor, entries: Any = None) -> list[tuple]:
+    def moments(x: tf.Tensor, window: tf.Tensor, entries: Any = None, origin: Any = None) -> list[tuple]:
         given = {"joint": True, "calibration": entries} if joint else {"given": entries}
-        with InstanceStatistics(window=window, **given) as statistics:
+        with InstanceStatistics(window=window, **given) as statistics, NoiseOrigin(origin):
             network(x)
         return [tuple(tf.cast(part, tf.float32) for part in entry) for entry in statistics.recorded]
 
-    def measure(x: tf.Tensor, window: np.ndarray, entries: Any = None) -> list[tuple]:
-        return tf.nest.map_structure(np.asarray, moments(x, window, entries))
+    def measure(*inputs: Any) -> list[tuple]:
+        return tf.nest.map_structure(np.asarray, moments(*inputs))
 
     return measure if measuring or joint else image
 
@@ -294,6 +296,10 @@ _PATCH = np.array([0.125, 0.875, 0.125, 0.875], "float32")
 
 def _deviation(variance: np.ndarray) -> np.ndarray:
     return np.sqrt(np.maximum(variance, 1e-10))
+
+
+def _origin(row: Span, column: Span) -> np.ndarray:
+    return np.array([row.start, column.start], "int32")
 
 
 def _window(row: Span, column: Span) -> np.ndarray:

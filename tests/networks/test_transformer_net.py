@@ -40,6 +40,9 @@ def test_a_plain_image_becomes_a_plain_picture_without_a_checkerboard():
     for weight in network.trainable_weights:
         if weight.path.endswith("beta"):  # else a plain image is normalized away
             weight.assign(np.random.default_rng(1).standard_normal(weight.shape))
+    for name in ("block1a", "up1"):  # deaf to the noise, the last four channels
+        kernel = network.get_layer(name).kernel
+        kernel.assign(kernel * (np.arange(48) < 44)[:, None])
     picture = network([tf.fill((1, 96, 96, 3), 0.3), tf.ones((1, 1))]).numpy()
     inner = picture[:, 40:56, 40:56]
     np.testing.assert_allclose(inner - inner[:, :1, :1], 0, atol=2e-3)
@@ -61,6 +64,12 @@ def test_is_of_built_in_operators_in_tflite():
     np.testing.assert_allclose(picture, function(tf.constant(image)), atol=1e-4)
     operators = {operator["op_name"] for operator in interpreter._get_ops_details()}
     assert not operators & {"TRANSPOSE_CONV", "TILE", "GATHER_ND", "VAR_HANDLE"}
+
+
+def test_noise_gives_a_plain_image_something_to_paint():
+    network = transformer_net(1, width=8, separable=True, blocks=1)
+    picture = network([tf.fill((1, 96, 96, 3), 0.3), tf.ones((1, 1))]).numpy()
+    assert picture[:, 40:56, 40:56].std() > 0.01
 
 
 def _frozen(concrete):

@@ -27,6 +27,8 @@ def network():
     for filters, strides in ((8, 1), (8, 2), (8, 1)):
         x = layers.Conv2D(filters, 3, strides=strides, padding="same")(x)
         x = layers.LeakyReLU(negative_slope=0.1)(layers.InstanceNormalization()(x))
+        if strides == 2:  # the same noise in every tile would show as well
+            x = layers.FixedNoise2D(2, period=40, stride=2)(x)
     x = layers.UpSamplingConv2D(8, 3)(x)
     x = layers.LeakyReLU(negative_slope=0.1)(layers.InstanceNormalization()(x))
     x = layers.Activation("tanh")(layers.Conv2D(3, 3, padding="same")(x))
