@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,73 +18,123 @@ def train_style(
     ] = None,
     styles: Annotated[
         Path | None,
-        typer.Option(
-            help="Folder of paintings, a style each, called as its file; required but with --resume."
-        ),
+        typer.Option(help="Folder of paintings, a style each, called as its file; required but by --resume."),
     ] = None,
     content: Annotated[
-        str | None, typer.Option(help="Folder of photographs, or a data spec as of `train`; required.")
+        str | None,
+        typer.Option(help="Folder of photographs, or a data spec as of `train`; required but by --resume."),
     ] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on from the last checkpoint of --out, with its styles.")
+        bool,
+        typer.Option("--resume", help="Go on from the last checkpoint of --out, with its own settings."),
     ] = False,
-    steps: Annotated[int, typer.Option(min=1, help="How many in all.")] = 8000,
-    width: Annotated[int, typer.Option(help="Of the network: 8, 16 or 32.")] = 16,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="fast: a network for these paintings; adain: one for any painting.  [default: fast]"
+        ),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="How many in all.  [default: fast 6000, adain 20000]")
+    ] = None,
+    width: Annotated[int | None, typer.Option(help="Of the network: 8, 16 or 32.  [default: 16]")] = None,
+    decoder_width: Annotated[
+        int | None, typer.Option(min=1, help="Of adain's decoder.  [default: 16]")
+    ] = None,
     separable: Annotated[
-        bool, typer.Option("--separable/--full", help="Lighter residual blocks, or full ones.")
-    ] = True,
-    batch_size: Annotated[int, typer.Option(min=1, help="Photographs a step.")] = 4,
-    crop: Annotated[int, typer.Option(min=32, help="Side of the photographs' crops, a multiple of 4.")] = 256,
+        bool | None,
+        typer.Option(
+            "--separable/--full", help="Lighter residual blocks, or full ones.  [default: --separable]"
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(min=1, help="Photographs a step.  [default: fast 4, adain 8]")
+    ] = None,
+    crop: Annotated[
+        int | None,
+        typer.Option(
+            min=32, help="Side of the crops, a multiple of 4, or of 8.  [default: fast 256, adain 128]"
+        ),
+    ] = None,
     painting_size: Annotated[
-        int, typer.Option(min=32, help="Longer side of the paintings: strokes come out at this scale.")
-    ] = 512,
-    style_weight: Annotated[float, typer.Option(min=0, help="Style against content.")] = 10.0,
-    precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+        int | None,
+        typer.Option(
+            min=32, help="Longer side of the paintings: strokes come out at this scale.  [default: 512]"
+        ),
+    ] = None,
+    style_weight: Annotated[
+        float | None, typer.Option(min=0, help="Style against content.  [default: fast 10, adain 2]")
+    ] = None,
+    temporal_weight: Annotated[
+        float | None,
+        typer.Option(min=0, help="Steadiness, for films; try 10.  [default: 0, at less cost a step]"),
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.  [default: auto]")] = None,
     backbone: Annotated[
-        str, typer.Option(help="VGG's weights: auto, imagenet, hed, or a file of weights.")
-    ] = "auto",
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+        str | None,
+        typer.Option(help="VGG's weights: auto, imagenet, hed, or a file of weights.  [default: auto]"),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of everything random.  [default: 0]")] = None,
 ) -> None:
     """Train a network of one's own styles on photographs, into a run folder that `stylize --model` reads.
 
     Ctrl-C ends after the current step with a checkpoint; previews are in RUN/previews.
     """
-    for name, given in (("--out", out), ("--content", content), ("--styles", styles if not resume else out)):
-        if given is None:
-            raise typer.BadParameter(f"it is missing, e.g. {name} folder", param_hint=name)
-    assert out is not None  # by what is above
-    if crop % 4:
+    given = {
+        "method": method,
+        "styles": None if styles is None else str(styles),
+        "content": content,
+        "steps": steps,
+        "width": width,
+        "decoder_width": decoder_width,
+        "separable": separable,
+        "batch_size": batch_size,
+        "crop": crop,
+        "painting_size": painting_size,
+        "style_weight": style_weight,
+        "temporal_weight": temporal_weight,
+        "precision_name": precision,
+        "backbone": backbone,
+        "seed": seed,
+    }
+    given = {name: value for name, value in given.items() if value is not None}
+    if out is None:
+        raise typer.BadParameter("it is missing, e.g. --out folder", param_hint="--out")
+    if not resume:
+        for name in ("content", "styles"):
+            if name not in given:
+                raise typer.BadParameter(f"it is missing, e.g. --{name} folder", param_hint=f"--{name}")
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise FileExistsError(f"{out} is not empty: go on by --resume, or choose another --out.")
+    if crop is not None and crop % 4:
         raise ValueError(f"--crop must be a multiple of 4, received {crop}.")
-    if not resume and out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} is not empty: go on by --resume, or choose another --out.")
     start_tensorflow()
     import keras
 
-    from keras_gen.style import training
+    from keras_gen.models.registry import look_up
+    from keras_gen.runs.settings import option_name
+    from keras_gen.style import adain_training, settings, training
+
+    chosen = settings.recall(out, given) if resume else {"method": "fast", **given}
+    functions: dict[str, Callable[..., Any]] = {
+        "fast": training.train_style,
+        "adain": adain_training.train_adain,
+    }
+    taken = str(chosen.pop("method"))
+    train = look_up("method", taken, functions)
+    for name in chosen:
+        if name not in inspect.signature(train).parameters:
+            raise ValueError(f"{option_name(name)} is not an option of --method {taken}: leave it out.")
 
     with bar("training") as advance:
 
         def report(batch: int, logs: dict[str, Any] | None) -> None:
-            advance(int(model_of.model.step.numpy()), steps)
+            advance(int(model_of.model.step.numpy()), total)
 
+        total = chosen.get("steps", inspect.signature(train).parameters["steps"].default)
         model_of = keras.callbacks.LambdaCallback(on_train_batch_end=report)
-        model = training.train_style(
-            styles or "",
-            str(content),
-            out,
-            steps=steps,
-            width=width,
-            separable=separable,
-            batch_size=batch_size,
-            crop=crop,
-            painting_size=painting_size,
-            style_weight=style_weight,
-            precision_name=precision,
-            backbone=backbone,
-            seed=seed,
-            resume=resume,
-            callbacks=[model_of],
-            say=say,
-        )
-    say(f"{len(model.styles)} styles after {int(model.step.numpy())} steps; previews: {out / 'previews'}")
-    say(f"Try them: keras-gen stylize photo.jpg --model {out} --sheet")
+        model = train(**chosen, out=out, resume=resume, callbacks=[model_of], say=say)
+    made = f"{len(model.styles)} styles" if taken == "fast" else "A network for any painting"
+    say(f"{made} after {int(model.step.numpy())} steps; previews: {out / 'previews'}")
+    how = "--sheet" if taken == "fast" else "--style painting.jpg"
+    say(f"Try it: keras-gen stylize photo.jpg --model {out} {how}")

@@ -17,6 +17,8 @@ from keras_gen.networks.dcgan import (
     tutorial32_generator,
 )
 from keras_gen.networks.mlp import mlp_discriminator, mlp_generator
+from keras_gen.networks.style_coder import small_encoder, style_decoder, vgg_encoder
+from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.networks.vae import (
     convolutional_encoder,
     dense_decoder,
@@ -131,10 +133,14 @@ __all__ = [
     "independent_of_batch",
     "mlp_discriminator",
     "mlp_generator",
+    "small_encoder",
+    "style_decoder",
+    "transformer_net",
     "transformer_prior",
     "transposed_decoder",
     "tutorial32_discriminator",
     "tutorial32_generator",
     "vgg16",
     "vgg19",
+    "vgg_encoder",
 ]

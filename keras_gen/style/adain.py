@@ -9,8 +9,10 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers import Conv2D
+from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
-from keras_gen.style.borders import MARGIN
+from keras_gen.style.borders import MARGIN, cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
 from keras_gen.style.operators import adain, channel_moments, content_loss, moments_loss
 
@@ -27,18 +29,34 @@ class StyleCoder(keras.Model):
     Args:
         encoder: a network from images to features.
         decoder: a network from such features to images.
+        hint_channels: of a teacher's features, which the layer `hint` gives from the encoder's; None makes no
+            such layer, for it is of use in training alone.
         **options: arguments of `keras.Model`.
     """
 
-    def __init__(self, encoder: keras.Model, decoder: keras.Model, **options: Any):
+    def __init__(
+        self,
+        encoder: keras.Model,
+        decoder: keras.Model,
+        hint_channels: int | None = None,
+        **options: Any,
+    ):
         super().__init__(**options)
         self.encoder, self.decoder = encoder, decoder
+        self.hint_channels, self.hint = hint_channels, None
+        if hint_channels is not None:
+            self.hint = Conv2D(hint_channels, 1, dtype="float32", name="hint")
+            self.hint.build(encoder.output_shape)
         self.built = True
 
     def call(self, inputs, training=False):
         """Images of (photographs, paintings), both (batch, height, width, 3) in [-1, 1]."""
-        content, style = (self.encoder(images, training=training) for images in inputs)
+        content, style = (self.encode(images, training) for images in inputs)
         return self.decode(adain(content, style), training)
+
+    def encode(self, images, training=False) -> tf.Tensor:
+        """Features of images."""
+        return self.encoder(images, training=training)
 
     def decode(self, features, training=False) -> tf.Tensor:
         """Images of features."""
@@ -51,6 +69,7 @@ class StyleCoder(keras.Model):
             **super().get_config(),
             "encoder": serialize(self.encoder),
             "decoder": serialize(self.decoder),
+            "hint_channels": self.hint_channels,
         }
 
     @classmethod
@@ -69,7 +88,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
 
     The decoder learns to turn features with a painting's channel means and standard deviations into a
     picture that has them, in VGG's features. With the paper's encoder, VGG itself (`vgg_encoder`), the
-    encoder stays as it is; a `small_encoder`, for phones, learns along.
+    encoder stays as it is; a `small_encoder`, for phones, learns along, and with a `distillation_weight`
+    learns VGG's own features besides, which a linear map of its features is to match.
 
     Train it on pairs: `fit` takes (photographs, paintings), both (batch, height, width, 3).
 
@@ -79,15 +99,18 @@ class AdaINStyleTransfer(FeedForwardStyle):
         content_weight: weight of the content loss, by relu4_1 after the exchange.
         style_weight: weight of the style loss, by means and standard deviations of relu1_1 to relu4_1.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
+        temporal_weight: weight of the temporal loss, as in `FastStyleTransfer`.
+        distillation_weight: weight of the squared error by which relu4_1 of VGG is found in the encoder's
+            features, of photographs and paintings, relative to its mean square.
         features: the VGG of the loss: options of `networks.vgg`.
         seed: an integer; None draws one.
         name: the model's name.
 
     Raises:
-        ValueError: an encoder and a decoder that do not fit each other.
+        ValueError: an encoder and a decoder that do not fit each other, or an encoder that cannot be taught.
 
     Reference: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization, 2017,
-    arXiv:1703.06868.
+    arXiv:1703.06868. Distillation by a linear map: FitNets: Hints for Thin Deep Nets, 2015, arXiv:1412.6550.
     """
 
     def __init__(
@@ -98,13 +121,18 @@ class AdaINStyleTransfer(FeedForwardStyle):
         content_weight: float = 1.0,
         style_weight: float = 10.0,
         total_variation_weight: float = 0.1,
+        temporal_weight: float = 0.0,
+        distillation_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,
         seed: int | None = None,
         name: str | None = None,
     ):
-        super().__init__((_CONTENT_TAP,), _STYLE_TAPS, features, seed=seed, name=name)
+        super().__init__(
+            (_CONTENT_TAP,), _STYLE_TAPS, features, temporal_weight=temporal_weight, seed=seed, name=name
+        )
         self.content_weight, self.style_weight = float(content_weight), float(style_weight)
         self.total_variation_weight = float(total_variation_weight)
+        self.distillation_weight = float(distillation_weight)
         made, wanted = encoder.output_shape[-1], decoder.input_shape[-1]
         if made != wanted:
             raise ValueError(
@@ -117,29 +145,52 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 f"Of images of 64x64 pixels encoder and decoder make pictures of {size[0]}x{size[1]}: the "
                 "decoder must enlarge as many times as the encoder shrinks."
             )
-        self.network = StyleCoder(encoder, decoder, name="style_coder")
+        hint_channels = None
+        if self.distillation_weight:
+            self._check_pupil(encoder)
+            hint_channels = channels(_CONTENT_TAP)
+            self._log(*self.loss_names, "distillation")
+        self.network = StyleCoder(encoder, decoder, hint_channels, name="style_coder")
         self.built = True
+
+    def _check_pupil(self, encoder: keras.Model) -> None:
+        if not self.distillation_weight > 0:
+            raise ValueError(f"distillation_weight must be at least 0; received {self.distillation_weight}.")
+        size = encoder.compute_output_shape((1, 64, 64, 3))[1:3]
+        if not encoder.trainable_variables or tuple(size) != (8, 8):
+            raise ValueError(
+                "distillation_weight teaches a trainable encoder whose features are an eighth of the image's "
+                "size, such as small_encoder(); leave it out for others."
+            )
 
     # Training.
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """Photographs and paintings, checked to be in [-1, 1]."""
+        """Photographs and paintings, checked to be in [-1, 1], and what `motion` adds."""
         if not isinstance(data, (tuple, list)) or len(data) != 2:
             raise ValueError(
                 "AdaINStyleTransfer trains on pairs (photographs, paintings): zip two data sets with "
                 "tf.data.Dataset.zip."
             )
-        return self.images_of(data[0]), self.images_of(data[1])
+        images, paintings = self.images_of(data[0]), self.images_of(data[1])
+        return images, paintings, *self.motion(images, stream)
 
     def losses_of(self, network, *examples, training=False):
         """The loss and its parts on photographs and paintings; see `FeedForwardStyle`."""
-        images, paintings = examples
-        pictures = tf.cast(network([images, paintings], training=training), tf.float32)
+        images, paintings, *motion = examples
+        # As `stylize` does it: zeros within reach of the loss would tell the networks where a border is.
+        painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
+
+        def paint(photographs):
+            codes = network.encode(reflected(photographs, MULTIPLE), training)
+            return cropped(network.decode(adain(codes, painting_codes), training), photographs), codes
+
+        pictures, codes = paint(images)
         style = {tap: tf.stop_gradient(value) for tap, value in self.vgg_features(paintings).items()}
-        target = tf.stop_gradient(adain(self.vgg_features(images)[_CONTENT_TAP], style[_CONTENT_TAP]))
+        photographed = tf.stop_gradient(self.vgg_features(images)[_CONTENT_TAP])
+        target = adain(photographed, style[_CONTENT_TAP])
         features = self.vgg_features(pictures)
-        scale = content_loss(target, tf.zeros_like(target)) + 1e-3
-        content = content_loss(features[_CONTENT_TAP], target) / scale
+        content = _relative_error(features[_CONTENT_TAP], target)
         style_parts = []
         for tap in _STYLE_TAPS:
             wanted = channel_moments(style[tap])
@@ -149,12 +200,20 @@ class AdaINStyleTransfer(FeedForwardStyle):
         variation = mean_variation(pictures)
         content, style_loss = tf.reduce_mean(content), tf.reduce_mean(tf.add_n(style_parts))
         loss = self.content_weight * content + self.style_weight * style_loss
-        return {
+        values = {
             "loss": loss + self.total_variation_weight * variation,
             "content": content,
             "style": style_loss,
             "total_variation": variation,
         }
+        if network.hint is not None:
+            errors = []
+            for code, wanted in ((codes, photographed), (painting_codes, style[_CONTENT_TAP])):
+                found = network.hint(cropped(code, wanted, MARGIN // MULTIPLE))
+                errors.append(tf.reduce_mean(_relative_error(found, wanted)))
+            values["distillation"] = tf.add_n(errors) / 2
+            values["loss"] += self.distillation_weight * values["distillation"]
+        return self.with_temporal(values, lambda moved: paint(moved)[0], pictures, motion)
 
     # Painting.
 
@@ -253,6 +312,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
             "content_weight": self.content_weight,
             "style_weight": self.style_weight,
             "total_variation_weight": self.total_variation_weight,
+            "temporal_weight": self.temporal_weight,
+            "distillation_weight": self.distillation_weight,
             "features": self.features.options,
             "seed": self.seed,
             "name": self.name,
@@ -266,6 +327,11 @@ class AdaINStyleTransfer(FeedForwardStyle):
             for part in ("encoder", "decoder")
         }
         return cls(**{**config, **parts})
+
+
+def _relative_error(found: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
+    """Squared error of features by the mean square of those that are wanted: float32 (batch,)."""
+    return content_loss(found, wanted) / (content_loss(wanted, tf.zeros_like(wanted)) + 1e-3)
 
 
 def _padded(image: np.ndarray) -> np.ndarray:

@@ -46,6 +46,8 @@ class FastStyleTransfer(FeedForwardStyle):
         content_weight: weight of the content loss.
         style_weight: weight of the style loss: a number, or one for each style.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
+        temporal_weight: weight of the temporal loss, for films that do not flicker: how far the painting of
+            a photograph that was moved a little, with noise, is from the painting of the photograph, moved.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.
@@ -54,7 +56,9 @@ class FastStyleTransfer(FeedForwardStyle):
         ValueError: a network that does not fit the styles, names twice, or weights out of range.
 
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
-    A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
+    A Learned Representation For Artistic Style, 2017, arXiv:1610.07629. The temporal loss: Characterizing and
+    Improving Stability in Neural Style Transfer, 2017, arXiv:1705.02092, on frames made from one photograph,
+    as in Consistent Video Style Transfer via Compound Regularization, 2020, AAAI 34.
     """
 
     def __init__(
@@ -65,11 +69,14 @@ class FastStyleTransfer(FeedForwardStyle):
         content_weight: float = 1.0,
         style_weight: float | Sequence[float] = 10.0,
         total_variation_weight: float = 0.02,
+        temporal_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,
         seed: int | None = None,
         name: str | None = None,
     ):
-        super().__init__(CONTENT_TAPS, STYLE_TAPS, features, seed=seed, name=name)
+        super().__init__(
+            CONTENT_TAPS, STYLE_TAPS, features, temporal_weight=temporal_weight, seed=seed, name=name
+        )
         self.styles = tuple(map(str, styles))
         if not self.styles or len(set(self.styles)) < len(self.styles):
             raise ValueError(f"styles must be names, no two the same; received {list(styles)}.")
@@ -118,22 +125,24 @@ class FastStyleTransfer(FeedForwardStyle):
                 f"{', '.join(paintings)}."
             )
         grams: dict[str, list[np.ndarray]] = {tap: [] for tap in STYLE_TAPS}
-        for style in self.styles:
-            features = self.vgg_features(np.asarray(paintings[style], np.float32)[None])
-            for tap, found in grams.items():
-                found.append(gram_matrix(features[tap])[0].numpy())
+        with self.distribute_strategy.scope():  # VGG's weights are made here, one for each replica
+            for style in self.styles:
+                features = self.vgg_features(np.asarray(paintings[style], np.float32)[None])
+                for tap, found in grams.items():
+                    found.append(gram_matrix(features[tap])[0].numpy())
         for tap, found in grams.items():
             getattr(self, f"gram_{tap}").assign(np.stack(found))
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """The images of a batch, and for each the weights of a style at random."""
+        """The images of a batch, for each the weights of a style at random, and what `motion` adds."""
         images, count = self.images_of(data), len(self.styles)
         draws = stream.uniform(tf.shape(images)[0], ())
-        return images, tf.one_hot(tf.cast(draws * count, tf.int32), count)
+        weights = tf.one_hot(tf.cast(draws * count, tf.int32), count)
+        return images, weights, *self.motion(images, stream)
 
     def losses_of(self, network, *examples, training=False):
         """The loss and its parts on photographs and one-hot weights; see `FeedForwardStyle`."""
-        images, weights = examples
+        images, weights, *motion = examples
         grams = {
             tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
@@ -147,12 +156,15 @@ class FastStyleTransfer(FeedForwardStyle):
         variation = mean_variation(pictures)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
         loss = tf.reduce_mean(self.content_weight * content + style_weight * style)
-        return {
+        values = {
             "loss": loss + self.total_variation_weight * variation,
             "content": tf.reduce_mean(content),
             "style": tf.reduce_mean(style),
             "total_variation": variation,
         }
+        return self.with_temporal(
+            values, lambda moved: _painted(network, moved, weights, training), pictures, motion
+        )
 
     def fit(self, x=None, *args, **kwargs):
         """Trains on photographs: images (batch, height, width, 3) in [-1, 1], sides multiples of 4.
@@ -253,6 +265,7 @@ class FastStyleTransfer(FeedForwardStyle):
             "content_weight": self.content_weight,
             "style_weight": self.style_weight,
             "total_variation_weight": self.total_variation_weight,
+            "temporal_weight": self.temporal_weight,
             "features": self.features.options,
             "seed": self.seed,
             "name": self.name,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -15,6 +15,7 @@ from keras_gen.distribute import at_least_one, replica_count
 from keras_gen.models.base import GenerativeModel
 from keras_gen.random import RandomStream
 from keras_gen.style.features import Features
+from keras_gen.style.temporal import moved, random_flow, temporal_losses
 
 _LOSSES = ("loss", "content", "style", "total_variation")
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
@@ -34,7 +35,12 @@ class FeedForwardStyle(GenerativeModel):
     Args:
         content_taps, style_taps: of the VGG that the losses are taken by.
         features: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
+        temporal_weight: weight of the temporal loss: the mean squared difference between the painting of a
+            photograph that was moved, with slight noise, and the painting of the photograph, moved.
         seed, name: as in `GenerativeModel`.
+
+    Raises:
+        ValueError: a weight below 0.
     """
 
     recommended_optimizer = functools.partial(optimizers.Adam, 1e-3)
@@ -47,12 +53,20 @@ class FeedForwardStyle(GenerativeModel):
         style_taps: Sequence[str],
         features: Mapping[str, Any] | None,
         *,
+        temporal_weight: float = 0.0,
         seed: int | None,
         name: str | None,
     ):
         super().__init__(seed=seed, name=name)
         self.features = Features({"network": "vgg16", **(features or {})}, content_taps, style_taps)
-        self.log_names = (*_LOSSES, "model_gradient_norm")
+        self.temporal_weight = float(temporal_weight)
+        if not self.temporal_weight >= 0:
+            raise ValueError(f"temporal_weight must be at least 0; received {temporal_weight}.")
+        self._log(*_LOSSES, *(["temporal"] if self.temporal_weight else []))
+
+    def _log(self, *losses: str) -> None:
+        self.loss_names: tuple[str, ...] = losses
+        self.log_names = (*losses, "model_gradient_norm")
 
     @property
     def players(self):
@@ -114,6 +128,34 @@ class FeedForwardStyle(GenerativeModel):
         half = any(layer.compute_dtype == "bfloat16" for layer in layers)
         return self.features(images, "bfloat16" if half else "float32")
 
+    def motion(self, images: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, ...]:
+        """What `examples` adds for the temporal loss: images moved, and the flow; nothing at weight 0."""
+        if not self.temporal_weight:
+            return ()
+        flow = random_flow(stream, images)
+        return moved(stream, images, flow), flow
+
+    def with_temporal(
+        self,
+        values: dict[str, tf.Tensor],
+        paint: Callable[[tf.Tensor], tf.Tensor],
+        pictures: tf.Tensor,
+        motion: Sequence[tf.Tensor],
+    ) -> dict[str, tf.Tensor]:
+        """The losses with the temporal one among them, if it has a weight.
+
+        Args:
+            values: the other losses.
+            paint: from images to paintings.
+            pictures: the paintings of the images that were not moved.
+            motion: what `motion` gave.
+        """
+        if not motion:
+            return values
+        images, flow = motion
+        temporal = tf.reduce_mean(temporal_losses(pictures, paint(images), flow))
+        return {**values, "loss": values["loss"] + self.temporal_weight * temporal, "temporal": temporal}
+
     def player_losses(self, data, stream: RandomStream) -> dict[str, tf.Tensor]:
         """The loss on a batch as in training, nothing updated; see `curvature`."""
         return {"model": self.losses_of(self.network, *self.examples(data, stream), training=True)["loss"]}
@@ -143,7 +185,7 @@ class FeedForwardStyle(GenerativeModel):
             examples = self.examples(tf.nest.map_structure(at_least_one, data), stream)
             values = self.losses_of(self.sampler, *examples)
         self.log_examples(count, **values)
-        return self.results(_LOSSES)
+        return self.results(self.loss_names)
 
     def fit(self, x=None, *args, **kwargs):
         """Trains as `GenerativeModel.fit` does, once there is a VGG.

@@ -1,4 +1,4 @@
-"""Styles that come with the package, and files of that kind: a network in half precision and its names."""
+"""Style models that come with the package, and files of that kind: a network in half precision."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import io
 import json
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_gen import atomic
+from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.networks.transformer_net import transformer_net
+from keras_gen.style.adain import AdaINStyleTransfer, StyleCoder
 from keras_gen.style.fast import FastStyleTransfer
 
 #: The styles in the package.
 EIGHT_STYLES = "eight-styles"
 
 
-def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer:
+def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyleTransfer:
     """A trained model for `stylize`, from the package or from a file that `pack` wrote.
 
     Args:
-        name: "eight-styles", or the path of a file.
+        name: "eight-styles", a `FastStyleTransfer`; "adain", an `AdaINStyleTransfer`; or the path of a file.
 
     Returns:
-        The model. It paints without VGG or a network; to train it further, show it paintings with `adapt`.
+        The model. It paints without VGG; to train a `FastStyleTransfer` further, show it paintings with
+        `adapt`.
 
     Raises:
         FileNotFoundError: no such file.
@@ -42,28 +46,58 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer:
             weights = [archive[f"weight_{i}"].astype(np.float32) for i in range(len(archive.files) - 1)]
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
-    network = transformer_net(len(config["styles"]), **config["network"])
-    network.set_weights(weights)
-    return FastStyleTransfer(network, config["styles"], seed=0)
+    if "styles" in config:
+        network = transformer_net(len(config["styles"]), **config["network"])
+        network.set_weights(weights)
+        return FastStyleTransfer(network, config["styles"], seed=0)
+    encoder, decoder = small_encoder(**config["encoder"]), style_decoder(**config["decoder"])
+    count = len(encoder.get_weights())
+    encoder.set_weights(weights[:count])
+    decoder.set_weights(weights[count:])
+    return AdaINStyleTransfer(encoder, decoder, seed=0)
 
 
-def pack(model: FastStyleTransfer, path: Path) -> None:
+def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
     """Writes what `pretrained` reads: the network (its moving average where there is one) in float16.
 
     Args:
-        model: a trained model of a `transformer_net`.
+        model: a trained model of a `transformer_net`, or of a `small_encoder` and a `style_decoder`.
         path: the file, ending in .npz.
+
+    Raises:
+        ValueError: another encoder.
     """
+    if isinstance(model, AdaINStyleTransfer):
+        config, weights = _style_coder(model.sampler)
+    else:
+        config, weights = _transformer_net(model), model.sampler.get_weights()
+    stored: dict[str, Any] = {f"weight_{i}": weight.astype(np.float16) for i, weight in enumerate(weights)}
+    archive = io.BytesIO()
+    np.savez_compressed(archive, config=np.array(json.dumps(config)), **stored)
+    with atomic.replacing(Path(path)) as partial:
+        partial.write_bytes(archive.getvalue())
+
+
+# Options are read off the layers, not from their own configs, which may ask for bfloat16.
+
+
+def _transformer_net(model: FastStyleTransfer) -> dict[str, Any]:
     layers = {layer.name: layer for layer in model.network.layers}
-    # Not the layers' own configs, which may ask for bfloat16.
     options = {
         "width": layers["down1"].filters,
         "separable": "block1a_depthwise" in layers,
         "blocks": sum(name.endswith("_sum") for name in layers),
     }
-    config = {"styles": list(model.styles), "network": options}
-    weights = {f"weight_{i}": w.astype(np.float16) for i, w in enumerate(model.sampler.get_weights())}
-    archive = io.BytesIO()
-    np.savez_compressed(archive, config=np.array(json.dumps(config)), **weights)
-    with atomic.replacing(Path(path)) as partial:
-        partial.write_bytes(archive.getvalue())
+    return {"styles": list(model.styles), "network": options}
+
+
+def _style_coder(network: StyleCoder) -> tuple[dict[str, Any], list[np.ndarray]]:
+    encoder = {layer.name: layer for layer in network.encoder.layers}
+    decoder = {layer.name: layer for layer in network.decoder.layers}
+    if "down1" not in encoder or "mix3" not in decoder:
+        raise ValueError("Only a small_encoder and a style_decoder can be packed: VGG takes megabytes.")
+    config = {
+        "encoder": {"width": encoder["down1"].filters},
+        "decoder": {"channels": network.decoder.input_shape[-1], "width": decoder["mix3"].filters},
+    }
+    return config, [*network.encoder.get_weights(), *network.decoder.get_weights()]

@@ -304,6 +304,8 @@ def choose(
 def every(model: Path | None = None, **options: Any) -> dict[str, Painter]:
     """A painter for each style of the package, or of a model of one's own, by name."""
     known = packaged("fast") if model is None else load(model)
+    if not hasattr(known, "styles"):
+        raise ValueError(f"A {type(known).__name__} has no styles of its own: give a painting by --style.")
     return {name: fast(known, {name: 1.0}, **options) for name in known.styles}
 
 

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -19,6 +20,8 @@ from keras_gen.image import make_grid
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.runs.folder import Run
 from keras_gen.style.fast import FastStyleTransfer
+from keras_gen.style.feed_forward import FeedForwardStyle
+from keras_gen.style.settings import remember
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _LARGER = 1.5  # photographs are this much larger than the crops that are trained on
@@ -104,6 +107,7 @@ def train_style(
     painting_size: int = 512,
     style_weight: float | Sequence[float] = 10.0,
     total_variation_weight: float = 0.1,
+    temporal_weight: float = 0.0,
     learning_rate: float = 4e-3,
     precision_name: str = "auto",
     backbone: str = "auto",
@@ -118,7 +122,7 @@ def train_style(
     Args:
         styles: a folder of paintings, or their files; each file's name is its style's.
         content: a folder of photographs, or a data spec.
-        out: the run folder: checkpoints/last.keras, previews and a history.
+        out: the run folder: config.json, checkpoints/last.keras, previews and a history.
         steps: how many in all.
         width: of the network: 8, 16 or 32.
         separable: lighter residual blocks, for phones.
@@ -128,12 +132,14 @@ def train_style(
         style_weight: weight of the style loss against the content's: one number, or one for each style in
             the order of their names.
         total_variation_weight: weight of smoothness.
+        temporal_weight: weight of the temporal loss, for films that do not flicker; see `FastStyleTransfer`.
         learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine.
         precision_name: "auto", "float32" or "bfloat16".
         backbone: where VGG's weights come from; see `networks.vgg`.
         seed: of weights, order, crops and styles.
         resume: go on from out's last checkpoint, which holds the network and its styles. Content, crop,
-            batch_size, steps, learning_rate and the weights of the loss are taken from here, and may change.
+            batch_size, steps, learning_rate and the weights of style and smoothness are taken from here, and
+            may change; `settings.recall` has what the run was begun with.
         minutes_between: of checkpoints and previews.
         callbacks: further ones, such as a progress bar.
         say: is told what is being done, a line at a time.
@@ -146,12 +152,10 @@ def train_style(
         ValueError: options out of range.
         TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
     """
+    arguments = dict(locals())
     run = Run(Path(out))
-    last = run.checkpoints / LAST
     if resume:
-        if not last.is_file():
-            raise FileNotFoundError(f"There is no checkpoint to resume in {out}: leave resume out.")
-        model = keras.saving.load_model(last)
+        model = resumed(run, FastStyleTransfer)
         model.style_weight = np.broadcast_to(style_weight, len(model.styles)).astype(float).tolist()
         model.total_variation_weight = float(total_variation_weight)
     else:
@@ -165,17 +169,65 @@ def train_style(
             list(paintings),
             style_weight=style_weight,
             total_variation_weight=total_variation_weight,
+            temporal_weight=temporal_weight,
             features={"backbone": backbone},
             seed=seed,
         )
         model.compile(optimizers.Muon(learning_rate), ema_decay=0.99)
         model.adapt({name: read_painting(path, painting_size) for name, path in paintings.items()})
     batches = photographs(content, crop, batch_size, seed)
-    an_epoch = int(batches.cardinality())
-    if an_epoch < 1:
+    images = previewed(batches, content, batch_size)
+
+    def columns() -> list[np.ndarray]:
+        return [images, *(model.stylize(images, style) for style in model.styles)]
+
+    remember(run, "fast", arguments)
+    keeper = Keeper(run, columns, 60 * minutes_between)
+    return fit_in_steps(model, batches, run, steps, learning_rate, keeper, callbacks)
+
+
+def resumed(run: Run, kind: type[FeedForwardStyle]) -> Any:
+    """The model of a run's last checkpoint.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is of another kind.
+    """
+    last = run.checkpoints / LAST
+    if not last.is_file():
+        raise FileNotFoundError(f"There is no checkpoint to resume in {run.folder}: leave resume out.")
+    model = keras.saving.load_model(last)
+    if not isinstance(model, kind):
+        raise ValueError(f"{last} holds a {type(model).__name__}, not a {kind.__name__}.")
+    return model
+
+
+def previewed(batches: tf.data.Dataset, content: str, batch_size: int) -> np.ndarray:
+    """A few photographs of the first batch, to show in previews.
+
+    Raises:
+        ValueError: there is not one batch.
+    """
+    if int(batches.cardinality()) < 1:
         raise ValueError(f"{content} holds fewer photographs than a batch of {batch_size}.")
-    sheet = next(iter(photographs(content, crop, batch_size, seed))).numpy()[:_PREVIEWS]
-    keeper = _Keeper(run, sheet, 60 * minutes_between, steps)
+    return next(iter(batches)).numpy()[:_PREVIEWS]
+
+
+def fit_in_steps(
+    model: Any,
+    batches: tf.data.Dataset,
+    run: Run,
+    steps: int,
+    learning_rate: float,
+    keeper: Keeper,
+    callbacks: Sequence[keras.callbacks.Callback],
+) -> Any:
+    """Trains a model up to a number of steps, from wherever it is, and keeps its run; returns it.
+
+    Raises:
+        TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
+    """
+    an_epoch = int(batches.cardinality())
     stop = kc.StopOnSignal([keeper.save])
     everything = [_Cosine(learning_rate, steps), kc.History(run.history), keeper, *callbacks, stop]
     try:
@@ -208,12 +260,18 @@ class _Cosine(keras.callbacks.Callback):
         self.model.model_optimizer.learning_rate = self.peak * rise * fall
 
 
-class _Keeper(keras.callbacks.Callback):
-    """A checkpoint and a sheet of previews every few minutes, rows of photographs, a column each style."""
+class Keeper(keras.callbacks.Callback):
+    """A checkpoint and a sheet of previews every few minutes.
 
-    def __init__(self, run: Run, images: np.ndarray, seconds: float, steps: int):
+    Args:
+        run: where.
+        columns: makes the columns of the sheet: float32 (rows, height, width, 3) in [-1, 1] each.
+        seconds: from one to the next.
+    """
+
+    def __init__(self, run: Run, columns: Callable[[], Sequence[np.ndarray]], seconds: float):
         super().__init__()
-        self.run, self.images, self.seconds, self.steps = run, images, seconds, steps
+        self.run, self.columns, self.seconds = run, columns, seconds
         self.checkpoint, self.due = kc.Checkpoint(run.checkpoints, monitor=None), time.monotonic() + seconds
 
     def save(self) -> None:
@@ -221,9 +279,9 @@ class _Keeper(keras.callbacks.Callback):
         self.checkpoint.set_model(self.model)
         self.checkpoint.save()
         step = int(self.model.step.numpy())
-        painted = [self.model.stylize(self.images, style) for style in self.model.styles]
-        rows = np.stack([self.images, *painted], 1).reshape(-1, *self.images.shape[1:])
-        grid = make_grid(np.clip(rows, -1, 1), columns=len(painted) + 1, scale=1)
+        columns = np.stack(self.columns(), 1)
+        pictures = columns.reshape(-1, *columns.shape[2:])
+        grid = make_grid(np.clip(pictures, -1, 1), columns=columns.shape[1], scale=1)
         folder = self.run.folder / "previews"
         folder.mkdir(parents=True, exist_ok=True)
         Image.fromarray(grid).save(folder / f"step-{step:06d}.jpg", quality=92)

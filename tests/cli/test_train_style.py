@@ -5,6 +5,7 @@ import pytest
 from keras_gen import pictures
 from keras_gen.cli import errors
 from keras_gen.pictures import Picture
+from keras_gen.style import pack
 
 
 @pytest.fixture(scope="module")
@@ -19,22 +20,35 @@ def folders(tmp_path_factory):
     return root / "paintings", root / "photos"
 
 
-def options(folders, run):
-    small = ("--width", 8, "--batch-size", 2, "--crop", 32, "--painting-size", 48, "--backbone", "random")
-    return ("--content", folders[1], "--out", run, *small, "--precision", "float32")
+def options(folders, run, *more):
+    small = (
+        "--width",
+        8,
+        "--batch-size",
+        2,
+        "--crop",
+        32,
+        "--painting-size",
+        48,
+        "--backbone",
+        "random",
+        "--precision",
+        "float32",
+    )
+    return ("--styles", folders[0], "--content", folders[1], "--out", run, *small, *more)
 
 
 def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     run = tmp_path / "run"
-    result = cli("train-style", "--styles", folders[0], *options(folders, run), "--steps", 3)
+    result = cli("train-style", *options(folders, run), "--steps", 1)
     assert result.exit_code == 0, result.output
-    assert "2 styles after 3 steps" in result.stdout
+    assert "2 styles after 1 steps" in result.stdout
     assert len(list((run / "previews").iterdir())) == 1
-    again = cli("train-style", "--resume", *options(folders, run), "--steps", 5)
+    again = cli("train-style", "--resume", "--out", run, "--steps", 2)
     assert again.exit_code == 0, again.output
-    assert "2 styles after 5 steps" in again.stdout
+    assert "2 styles after 2 steps" in again.stdout
     model = keras.saving.load_model(run / "checkpoints" / "last.keras")
-    assert int(model.step.numpy()) == 5
+    assert int(model.step.numpy()) == 2
     photo, out = folders[1] / "a.png", tmp_path / "out.png"
     result = cli("stylize", photo, "--model", run, "--style", "mos", "-o", out)
     assert result.exit_code == 0, result.output
@@ -42,18 +56,42 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     np.testing.assert_allclose(pictures.read(out).pixels, expected * 127.5 + 127.5, atol=1)
 
 
+def test_trains_a_network_for_any_painting(cli, folders, tmp_path):
+    run, photo, painting = tmp_path / "run", folders[1] / "a.png", folders[0] / "mosaic.png"
+    given = options(folders, run, "--method", "adain", "--decoder-width", 4, "--steps", 1)
+    result = cli("train-style", *given)
+    assert result.exit_code == 0, result.output
+    assert "A network for any painting after 1 steps" in result.stdout
+    assert len(list((run / "previews").iterdir())) == 1
+    result = cli("stylize", photo, "--model", run, "--style", painting, "-o", tmp_path / "out.png")
+    assert result.exit_code == 0, result.output
+    model = keras.saving.load_model(run / "checkpoints" / "last.keras")
+    expected = model.stylize(
+        *(pictures.read(path).pixels / np.float32(127.5) - 1 for path in (photo, painting))
+    )
+    np.testing.assert_allclose(pictures.read(tmp_path / "out.png").pixels, expected * 127.5 + 127.5, atol=1)
+    pack(model, tmp_path / "any.npz")
+    packed = ("--model", tmp_path / "any.npz", "--style", painting, "-o", tmp_path / "packed.png")
+    assert cli("stylize", photo, *packed).exit_code == 0
+    difference = pictures.read(tmp_path / "packed.png").pixels - expected * 127.5 - 127.5
+    assert np.abs(difference).max() < 4
+    result = cli("stylize", photo, "--model", run, "--sheet", "-o", tmp_path / "sheet.png")
+    assert "has no styles of its own" in result.stderr
+
+
 def test_mistakes_are_one_sentence(cli, folders, tmp_path):
     full = tmp_path / "full"
     full.mkdir()
     (full / "notes.txt").write_text("mine")
-    styles = ("--styles", folders[0])
     for arguments, said in (
-        ([*styles, *options(folders, full)], "is not empty"),
-        (["--resume", *options(folders, tmp_path / "none")], "no checkpoint"),
-        (["--styles", full, *options(folders, tmp_path / "a")], "no pictures"),
-        ([*styles, *options(folders, tmp_path / "b"), "--crop", 33], "multiple of 4"),
+        (options(folders, full), "is not empty"),
+        (["--resume", "--out", tmp_path / "none"], "no checkpoint"),
+        (options((full, folders[1]), tmp_path / "a"), "no pictures"),
+        (options(folders, tmp_path / "b", "--crop", 33), "multiple of 4"),
+        (options(folders, tmp_path / "c", "--decoder-width", 4), "not an option of --method fast"),
+        (options(folders, tmp_path / "d", "--method", "gatis"), "no method 'gatis'"),
     ):
         result = cli("train-style", *arguments)
         assert result.exit_code == errors.FAILED, result.output
         assert said in result.stderr
-    assert cli("train-style", *styles).exit_code == 2
+    assert cli("train-style", "--styles", folders[0], "--out", tmp_path / "e").exit_code == 2

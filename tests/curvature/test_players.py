@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from correction_worker import model
+from correction_examples import model
 
 import keras_gen as kg
 from keras_gen.curvature import krylov

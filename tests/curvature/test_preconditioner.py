@@ -1,22 +1,17 @@
-"""The correction in training: the step it makes, its cost, what it keeps, saving, replicas."""
+"""The correction in training: its step, its cost, what it keeps, saving. Replicas: see test_distribute."""
 
-import os
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from correction_worker import model
+from correction_examples import model
 
 import keras_gen as kg
 from keras_gen.curvature import SingularityCorrection, corrected_step
 from keras_gen.curvature.operators import Hessian
 
-WORKER = Path(__file__).with_name("correction_worker.py")
 IMAGES = np.random.default_rng(0).uniform(-1, 1, (16, 4, 4, 1)).astype("float32")
 
 
@@ -146,20 +141,6 @@ def test_goes_on_exactly_after_saving(tmp_path):
         each.fit(IMAGES[:8], batch_size=8, shuffle=False, verbose=0)
     for a, b in zip(made.get_weights(), loaded.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def test_two_replicas_equal_one(tmp_path):
-    runs = {}
-    for name in ("none", "cpu:2"):
-        out = tmp_path / f"{name[:3]}.npz"
-        command = [sys.executable, WORKER, name, out]
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1"}
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=WORKER.parents[2])
-        assert done.returncode == 0, done.stderr[-3000:]
-        runs[name] = dict(np.load(out))
-    assert runs["none"].keys() == runs["cpu:2"].keys()
-    for name, value in runs["none"].items():
-        np.testing.assert_allclose(runs["cpu:2"][name], value, rtol=2e-3, atol=1e-4, err_msg=name)
 
 
 def test_errors():

@@ -7,7 +7,7 @@ import tensorflow as tf
 from style_examples import paintings, photographs
 
 from keras_gen.networks.style_coder import small_encoder, style_decoder, vgg_encoder
-from keras_gen.style import AdaINStyleTransfer
+from keras_gen.style import AdaINStyleTransfer, pack, pretrained
 
 RANDOM = {"backbone": "random"}
 
@@ -36,6 +36,31 @@ def test_learns_to_paint_in_the_colours_of_a_painting():
     assert history["style"][-1] < 0.6 * history["style"][0]
 
 
+def test_a_small_encoder_learns_vggs_features(tmp_path):
+    """More than the best constant would know of them."""
+    model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)
+    model.compile(keras.optimizers.Adam(0.01))
+    before = model.network.encoder.get_weights()[0]
+    history = model.fit(_pairs().batch(8), epochs=15, verbose=0).history
+    features = [model.vgg_features(images)["relu4_1"].numpy() for images in next(iter(_pairs().batch(8)))]
+    constant = np.mean([f.var((0, 1, 2)).mean() / np.square(f).mean() for f in features])
+    assert history["distillation"][-1] < min(0.9 * constant, 0.5 * history["distillation"][0])
+    assert np.abs(model.network.encoder.get_weights()[0] - before).max() > 1e-3
+    model.save(tmp_path / "a.keras")
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert "distillation" in again.logged_names
+
+
+def test_packed_it_paints_the_same_to_half_precision(tmp_path):
+    model = adain_model(distillation_weight=1.0)
+    pack(model, tmp_path / "any.npz")
+    packed = pretrained(tmp_path / "any.npz")
+    assert (tmp_path / "any.npz").stat().st_size < 100_000  # what only training needs is left out
+    np.testing.assert_allclose(packed.stylize(IMAGE, STRIPES), model.stylize(IMAGE, STRIPES), atol=0.02)
+
+
 def test_the_papers_encoder_is_frozen_and_saved_with_the_model(tmp_path):
     encoder = vgg_encoder(backbone="random")
     model = AdaINStyleTransfer(encoder, style_decoder(512, width=4), features={"backbone": "random"}, seed=0)
@@ -50,6 +75,10 @@ def test_the_papers_encoder_is_frozen_and_saved_with_the_model(tmp_path):
     assert again.network.encoder.trainable_variables == []
     again.fit(_pairs(2).batch(2), verbose=0)
     assert int(again.step.numpy()) == 2
+    with pytest.raises(ValueError, match="Only a small_encoder"):
+        pack(model, tmp_path / "any.npz")
+    with pytest.raises(ValueError, match="teaches a trainable encoder"):
+        AdaINStyleTransfer(encoder, style_decoder(512, width=4), distillation_weight=1.0)
 
 
 @pytest.mark.parametrize("size", [(32, 32), (37, 50), (5, 9)])

@@ -9,10 +9,14 @@ import pytest
 from PIL import Image
 
 from keras_gen.callbacks import TrainingInterrupted
+from keras_gen.data import set_epoch
 from keras_gen.networks.vgg import vgg16
-from keras_gen.style.training import find_paintings, read_painting, train_style
+from keras_gen.runs.folder import Run
+from keras_gen.style.adain_training import paired, windows
+from keras_gen.style.settings import recall, remember
+from keras_gen.style.training import find_paintings, photographs, read_painting, train_style
 
-SETTINGS = {"steps": 5, "width": 8, "batch_size": 2, "crop": 16, "precision_name": "float32"}
+SETTINGS = {"steps": 4, "width": 8, "batch_size": 2, "crop": 16, "precision_name": "float32"}
 
 
 @pytest.fixture(scope="module")
@@ -44,15 +48,17 @@ class _Interrupt(keras.callbacks.Callback):
 def test_an_interrupted_run_goes_on_exactly(folder, tmp_path):
     straight = _train(folder, tmp_path / "straight")
     assert straight.styles == ("a0", "b1")
-    assert int(straight.step.numpy()) == 5
+    assert int(straight.step.numpy()) == 4
     with pytest.raises(TrainingInterrupted):
         _train(folder, tmp_path / "broken", callbacks=[_Interrupt()])
-    again = _train(folder, tmp_path / "broken", resume=True)
-    assert int(again.step.numpy()) == 5
+    settings = recall(tmp_path / "broken")
+    assert settings.pop("method") == "fast"
+    again = train_style(**settings, out=tmp_path / "broken", resume=True, say=lambda line: None)
+    assert int(again.step.numpy()) == 4
     for a, b in zip(straight.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_allclose(a, b, atol=1e-5)
     previews = sorted(path.name for path in (tmp_path / "broken" / "previews").iterdir())
-    assert previews == ["step-000002.jpg", "step-000005.jpg"]
+    assert previews == ["step-000002.jpg", "step-000004.jpg"]
     sheet = Image.open(tmp_path / "broken" / "previews" / previews[-1])
     assert sheet.size == (3 * 16 + 4 * 2, 2 * 16 + 3 * 2)
 
@@ -71,6 +77,59 @@ def test_paintings_are_named_as_their_files(folder, tmp_path):
         find_paintings([found["a0"], found["a0"]])
 
 
+def test_settings_are_kept_and_some_may_change(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(folder)
+    run = Run(tmp_path)
+    arguments = {"styles": "paintings", "content": "photographs", "width": 8, "steps": 3, "out": tmp_path}
+    remember(run, "fast", {**arguments, "resume": False, "say": print})
+    monkeypatch.chdir(tmp_path)
+    kept = {
+        "method": "fast",
+        "styles": str((folder / "paintings").resolve()),
+        "content": str((folder / "photographs").resolve()),
+        "width": 8,
+        "steps": 3,
+    }
+    assert recall(tmp_path) == kept
+    assert recall(tmp_path, {"steps": 9, "width": 8}) == {**kept, "steps": 9}
+    with pytest.raises(ValueError, match=r"begun with --width 8, and --resume keeps that; received 16"):
+        recall(tmp_path, {"width": 16})
+    with pytest.raises(ValueError, match=r"begun with --method fast"):
+        recall(tmp_path, {"method": "adain"})
+    run.config.write_text("[1]")
+    with pytest.raises(ValueError, match="settings of a style training"):
+        recall(tmp_path)
+
+
+def test_windows_cover_a_painting_at_two_scales():
+    painting = np.random.default_rng(0).uniform(-1, 1, (64, 100, 3)).astype("float32")
+    found = windows(painting, 32)
+    assert found.shape == (3 * 6 + 1 * 3, 32, 32, 3)
+    np.testing.assert_allclose(found[0] / 127.5 - 1, painting[:32, :32], atol=0.005)
+    np.testing.assert_allclose(found[17] / 127.5 - 1, painting[-32:, -32:], atol=0.005)
+    assert windows(painting[:20], 32).shape[1:] == (32, 32, 3)
+
+
+def test_pairs_are_the_same_in_a_resumed_epoch_and_show_every_painting(folder):
+    colours = [np.full((1, 16, 16, 3), value, np.uint8) for value in (0, 100, 255)]
+    colours[1][..., 0] = 50
+    pairs = paired(photographs(str(folder / "photographs"), 16, 2, seed=3), colours, seed=3)
+    set_epoch(pairs, 1)
+    whole = list(pairs)
+    assert len(whole) == 3
+    assert whole[0][1].shape == (2, 16, 16, 3)
+    set_epoch(pairs, 1)
+    for resumed, straight in zip(pairs.skip(1), whole[1:], strict=True):
+        for a, b in zip(resumed, straight, strict=True):
+            np.testing.assert_array_equal(a, b)
+    drawn = np.concatenate([styles[:, 0, 0] for _ in range(8) for _, styles in pairs])
+    assert len(np.unique(drawn.sum(-1).round(3))) == 3
+    recoloured = drawn[np.ptp(drawn, axis=-1) > 0.1]
+    assert {0, 1, 2} == set(recoloured.argmin(-1).tolist())
+
+
 def test_nothing_to_resume(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         _train(folder, tmp_path, resume=True)
+    with pytest.raises(FileNotFoundError, match="no checkpoint"):
+        recall(tmp_path)

@@ -1,13 +1,6 @@
-"""Trains a small WGAN-GP with corrections for both players; a process of `test_preconditioner`.
-
-Usage: correction_worker.py STRATEGY OUT.npz; "none" is no strategy.
-"""
+"""A small WGAN-GP to correct, and what corrections and Hessians give under a strategy, or under none."""
 
 import contextlib
-import os
-import sys
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
@@ -48,8 +41,8 @@ def curvature(strategy) -> dict[str, np.ndarray]:
     return {"hessian": hessian.dense(), "lanczos": run.diagonal, "gradient": hessian.gradient()}
 
 
-def main(name: str, out: str) -> None:
-    strategy = None if name == "none" else kg.distribute.strategy(name)
+def corrected(strategy) -> dict[str, np.ndarray]:
+    """Weights and logs of a training with corrections for both players."""
     with strategy.scope() if strategy else contextlib.nullcontext():
         made = model()
         correction = kg.curvature.SingularityCorrection
@@ -62,9 +55,4 @@ def main(name: str, out: str) -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (24, 4, 4, 1)).astype("float32")
     history = made.fit(images, batch_size=8, shuffle=False, verbose=0).history
     values = {f"weight_{i}": weight for i, weight in enumerate(made.get_weights())}
-    values |= curvature(strategy)
-    np.savez(out, **values, **{f"log_{key}": value for key, value in history.items()})
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    return values | {f"log_{key}": value for key, value in history.items()}

@@ -1,0 +1,179 @@
+"""Training of arbitrary style transfer: pairs of photographs and paintings in, an AdaIN model out."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen import optimizers, precision
+from keras_gen.networks.style_coder import small_encoder, style_decoder
+from keras_gen.runs.folder import Run
+from keras_gen.style.adain import AdaINStyleTransfer
+from keras_gen.style.pictures import resized
+from keras_gen.style.settings import remember
+from keras_gen.style.training import (
+    Keeper,
+    find_paintings,
+    fit_in_steps,
+    photographs,
+    previewed,
+    read_painting,
+    resumed,
+)
+
+_PREVIEWS = 6  # paintings on a sheet of previews
+_RECOLOURED = 0.5  # of the paintings: there are few, and the network is to learn any colours
+_ORDERS = list(itertools.permutations(range(3)))
+
+
+def windows(painting: np.ndarray, crop: int) -> np.ndarray:
+    """Squares of a painting that overlap by half, at its own size, and at half of it where it is that large.
+
+    Args:
+        painting: float32 (height, width, 3) in [-1, 1]; enlarged where it is smaller than a window.
+        crop: side in pixels.
+
+    Returns:
+        uint8 (count, crop, crop, 3).
+    """
+    height, width = painting.shape[:2]
+    found = []
+    for scale in (max(1.0, crop / min(height, width)), 0.5):
+        size = (round(height * scale), round(width * scale))
+        if min(size) < crop:
+            continue
+        scaled = painting if scale == 1 else resized(painting, size)
+        pixels = np.round(np.clip(scaled, -1, 1) * 127.5 + 127.5).astype(np.uint8)
+        places = [np.linspace(0, side - crop, 1 - (crop - side) // (crop // 2)).astype(int) for side in size]
+        found += [pixels[top : top + crop, left : left + crop] for top in places[0] for left in places[1]]
+    return np.stack(found)
+
+
+def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) -> tf.data.Dataset:
+    """Each photograph with a window of a painting at random, some mirrored, some with colours exchanged.
+
+    Args:
+        photos: batches (batch, crop, crop, 3) in [-1, 1]; those of `photographs`, for instance.
+        paintings: for each its `windows`.
+        seed: of the choice, which depends on the photographs besides, and so is the same in a resumed epoch.
+
+    Returns:
+        Batches of (photographs, paintings).
+    """
+    counts = np.array([len(some) for some in paintings])
+    first = tf.constant(np.cumsum(counts) - counts, tf.int32)
+    counts, pixels = tf.constant(counts, tf.int32), tf.constant(np.concatenate(paintings))
+    orders = tf.constant(_ORDERS)
+
+    def pair(images):
+        state = tf.reduce_sum(tf.cast(images[:, ::8, ::8] * 127.5, tf.int64))
+        count = tf.shape(images)[0]
+        draws = tf.random.stateless_uniform((5, count), tf.stack([state, tf.cast(seed + 1, tf.int64)]))
+        painting = tf.cast(draws[0] * len(paintings), tf.int32)
+        share = draws[1] * tf.cast(tf.gather(counts, painting), tf.float32)
+        chosen = tf.gather(pixels, tf.gather(first, painting) + tf.cast(share, tf.int32))
+        chosen = tf.where(draws[2][:, None, None, None] < 0.5, chosen, chosen[:, :, ::-1])
+        order = tf.where(draws[3] < _RECOLOURED, tf.cast(draws[4] * len(_ORDERS), tf.int32), 0)
+        chosen = tf.gather(chosen, tf.gather(orders, order), axis=3, batch_dims=1)
+        return images, tf.cast(chosen, tf.float32) / 127.5 - 1.0
+
+    return photos.map(pair)
+
+
+def train_adain(
+    styles: Path | str | Sequence[Path | str],
+    content: str,
+    out: Path,
+    *,
+    steps: int = 20000,
+    width: int = 16,
+    decoder_width: int = 16,
+    batch_size: int = 8,
+    crop: int = 128,
+    painting_size: int = 512,
+    style_weight: float = 2.0,
+    total_variation_weight: float = 0.05,
+    temporal_weight: float = 0.0,
+    distillation_weight: float = 0.5,
+    learning_rate: float = 4e-3,
+    precision_name: str = "auto",
+    backbone: str = "auto",
+    seed: int = 0,
+    resume: bool = False,
+    minutes_between: float = 3.0,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+    say: Callable[[str], None] = print,
+) -> AdaINStyleTransfer:
+    """Trains an `AdaINStyleTransfer` for phones in a run folder, or goes on with one; it may be stopped.
+
+    Args:
+        styles: a folder of paintings, or their files.
+        content: a folder of photographs, or a data spec.
+        out: the run folder, as that of `train_style`.
+        steps: how many in all.
+        width: of the `small_encoder`.
+        decoder_width: of the `style_decoder`.
+        batch_size: pairs a step.
+        crop: side of the crops of photographs and paintings in pixels, a multiple of 8.
+        painting_size: longer side of the paintings in pixels.
+        style_weight: weight of the style loss against the content's.
+        total_variation_weight: weight of smoothness.
+        temporal_weight: weight of the temporal loss; see `FastStyleTransfer`.
+        distillation_weight: weight of the encoder's learning VGG's features; see `AdaINStyleTransfer`.
+        learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine.
+        precision_name: "auto", "float32" or "bfloat16".
+        backbone: where VGG's weights come from; see `networks.vgg`.
+        seed: of weights, order, crops and pairs.
+        resume: go on from out's last checkpoint, as in `train_style`.
+        minutes_between: of checkpoints and previews.
+        callbacks: further ones, such as a progress bar.
+        say: is told what is being done, a line at a time.
+
+    Returns:
+        The trained model.
+
+    Raises:
+        FileNotFoundError: no paintings, photographs, checkpoint, or weights of VGG.
+        ValueError: options out of range.
+        TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
+    """
+    arguments = dict(locals())
+    run = Run(Path(out))
+    if crop % 8:
+        raise ValueError(f"crop must be a multiple of 8; received {crop}.")
+    found = [read_painting(path, painting_size) for path in find_paintings(styles).values()]
+    if resume:
+        model = resumed(run, AdaINStyleTransfer)
+        model.style_weight = float(style_weight)
+        model.total_variation_weight = float(total_variation_weight)
+    else:
+        keras.utils.set_random_seed(seed)
+        with precision.scope(precision_name) as reason:
+            say(reason)
+            model = AdaINStyleTransfer(
+                small_encoder(width),
+                style_decoder(8 * width, width=decoder_width),
+                style_weight=style_weight,
+                total_variation_weight=total_variation_weight,
+                temporal_weight=temporal_weight,
+                distillation_weight=distillation_weight,
+                features={"backbone": backbone},
+                seed=seed,
+            )
+        model.compile(optimizers.Muon(learning_rate), ema_decay=0.99)
+    photos = photographs(content, crop, batch_size, seed)
+    images = previewed(photos, content, batch_size)
+    pairs = paired(photos, [windows(painting, crop) for painting in found], seed)
+    shown = found[:: -(-len(found) // _PREVIEWS)]
+
+    def columns() -> list[np.ndarray]:
+        return [images, *(np.stack([model.stylize(image, style) for image in images]) for style in shown)]
+
+    remember(run, "adain", arguments)
+    keeper = Keeper(run, columns, 60 * minutes_between)
+    return fit_in_steps(model, pairs, run, steps, learning_rate, keeper, callbacks)

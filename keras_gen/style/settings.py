@@ -1,0 +1,86 @@
+"""What a style training was begun with: the `config.json` of its run folder, so that it goes on without."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_gen import atomic
+from keras_gen.runs.folder import Run
+from keras_gen.runs.settings import absolute_spec, option_name
+
+_NOT_KEPT = ("out", "resume", "minutes_between", "callbacks", "say")
+_MAY_CHANGE = (
+    "content",
+    "crop",
+    "batch_size",
+    "steps",
+    "learning_rate",
+    "style_weight",
+    "total_variation_weight",
+)
+_OPTIONS = {"precision_name": "--precision"}
+
+
+def remember(run: Run, method: str, arguments: Mapping[str, Any]) -> None:
+    """Writes what a training function was called with.
+
+    Args:
+        run: its folder.
+        method: "fast" or "adain".
+        arguments: all arguments of `train_style` or `train_adain`, by name.
+    """
+    kept = {name: value for name, value in arguments.items() if name not in _NOT_KEPT}
+    atomic.write_json(run.config, {"method": method, **_absolute(kept)})
+
+
+def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a run was begun with, and "method" by whose function it goes on.
+
+    Args:
+        folder: of the run.
+        given: settings that are to change, or are named again.
+
+    Raises:
+        FileNotFoundError: no such run.
+        ValueError: a setting that cannot change, or a damaged file.
+    """
+    path = Run(folder).config
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no checkpoint to resume in {folder}: leave --resume out.")
+    try:
+        before = json.loads(path.read_text(encoding="utf-8"))
+        known = {"method", "styles", "content"} <= set(before)
+    except (ValueError, TypeError):
+        known = False
+    if not known:
+        raise ValueError(f"{path} does not hold the settings of a style training.")
+    changes = _absolute(given or {})
+    for name, value in changes.items():
+        if name not in _MAY_CHANGE and value != before.get(name):
+            option = _OPTIONS.get(name, option_name(name))
+            raise ValueError(
+                f"{folder} was begun with {option} {before.get(name)}, and --resume keeps that; received "
+                f"{value}: leave the option out, or begin another run with another --out."
+            )
+    return {**before, **changes}
+
+
+def _absolute(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings whose paths are the same from any working folder."""
+    found = dict(settings)
+    styles = found.get("styles")
+    if isinstance(styles, (str, Path)):
+        found["styles"] = _path(styles)
+    elif styles is not None:
+        found["styles"] = [_path(style) for style in styles]
+    if "content" in found:
+        content = str(found["content"])
+        found["content"] = _path(content) if Path(content).is_dir() else absolute_spec(content)
+    return found
+
+
+def _path(path: Path | str) -> str:
+    return str(Path(path).expanduser().resolve())

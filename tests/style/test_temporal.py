@@ -1,0 +1,84 @@
+"""The temporal loss: flows, what a steady painting costs, and that training by it steadies one."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from style_examples import paintings, photographs
+
+from keras_gen.image import dense_image_warp
+from keras_gen.networks.style_coder import small_encoder, style_decoder
+from keras_gen.networks.transformer_net import transformer_net
+from keras_gen.random import RandomStream
+from keras_gen.style import AdaINStyleTransfer, FastStyleTransfer
+from keras_gen.style.temporal import moved, random_flow, temporal_losses
+
+
+def test_flows_are_smooth_and_repeat_themselves():
+    images = tf.constant(photographs(64))
+    flow = random_flow(RandomStream(3, 5), images).numpy()
+    np.testing.assert_array_equal(flow, random_flow(RandomStream(3, 5), images))
+    assert flow.shape == (64, 32, 32, 2)
+    middle = flow.mean((1, 2))
+    assert 4 < np.abs(middle).max() < 8 + 3 * 1.5
+    assert np.abs(np.diff(flow, axis=1)).max() < 1 < np.ptp(flow, axis=(1, 2)).mean()
+    alone = random_flow(RandomStream(3, 5), images[:1])
+    np.testing.assert_allclose(alone[0], flow[0], atol=1e-5)  # each example's own
+
+
+def test_what_moves_along_costs_nothing():
+    images = tf.constant(photographs(2))
+    flow = tf.constant(np.stack([np.full((32, 32, 2), 3.0), np.full((32, 32, 2), -1.5)]).astype("float32"))
+    along = dense_image_warp(images, flow).numpy()
+    np.testing.assert_allclose(temporal_losses(images, along, flow), [0, 0], atol=1e-10)
+    np.testing.assert_allclose(temporal_losses(images, along + 0.5, flow), [0.25, 0.25], rtol=1e-5)
+    along[0, :3], along[0, :, :3] = 9, 9  # came into view: what is there is no one's fault
+    np.testing.assert_allclose(temporal_losses(images, along, flow), [0, 0], atol=1e-10)
+    away = tf.fill((2, 32, 32, 2), 40.0)
+    np.testing.assert_array_equal(temporal_losses(images, along, away), [0, 0])
+
+
+def test_frames_are_moved_with_noise_and_stay_in_range():
+    images = tf.zeros((4, 64, 64, 3))
+    noise = moved(RandomStream(0, 0), images, tf.zeros((4, 64, 64, 2))).numpy()
+    assert np.std(noise) == pytest.approx(0.02, rel=0.05)
+    assert np.abs(moved(RandomStream(0, 0), images + 1, tf.zeros((4, 64, 64, 2)))).max() <= 1
+
+
+def fast_model(weight):
+    keras.utils.set_random_seed(0)
+    network = transformer_net(2, width=8, separable=True, blocks=1)
+    model = FastStyleTransfer(
+        network, ["stripes", "plain"], temporal_weight=weight, features={"backbone": "random"}, seed=3
+    )
+    model.compile(keras.optimizers.Adam(0.01))
+    model.adapt(paintings())
+    return model
+
+
+def test_training_by_it_steadies_the_painting():
+    weighted, plain = fast_model(30.0), fast_model(0.0)
+    history = weighted.fit(photographs(16), batch_size=4, epochs=4, verbose=0).history
+    assert "temporal" in weighted.evaluate(photographs(4), batch_size=4, verbose=0, return_dict=True)
+    assert "temporal" not in plain.fit(photographs(16), batch_size=4, epochs=4, verbose=0).history
+    assert history["temporal"][-1] < history["temporal"][0]
+    images, weights = tf.constant(photographs(4)), tf.one_hot([0, 1, 0, 1], 2)
+    motion = weighted.motion(images, RandomStream(0, 0))
+    found, without = (
+        weighted.losses_of(model.network, images, weights, *motion) for model in (weighted, plain)
+    )
+    assert found["temporal"] < 0.5 * without["temporal"]
+    alone = weighted.losses_of(weighted.network, images, weights)
+    np.testing.assert_allclose(found["loss"], alone["loss"] + 30 * found["temporal"], rtol=1e-5)
+
+
+def test_any_style_has_it_too():
+    options = {"features": {"backbone": "random"}, "seed": 0}
+    model = AdaINStyleTransfer(small_encoder(4), style_decoder(32, width=4), temporal_weight=2.0, **options)
+    assert model.get_config()["temporal_weight"] == 2
+    images = tf.constant(photographs(2))
+    found = model.losses_of(model.network, *model.examples((images, images), RandomStream(0, 0)))
+    alone = model.losses_of(model.network, images, images)
+    np.testing.assert_allclose(found["loss"], alone["loss"] + 2 * found["temporal"], rtol=1e-5)
+    with pytest.raises(ValueError, match="temporal_weight must be at least 0"):
+        AdaINStyleTransfer(small_encoder(4), style_decoder(32, width=4), temporal_weight=-1.0)
