@@ -35,7 +35,7 @@ def demo(
     from keras_gen.image import save_grid
     from keras_gen.precision import resolve
 
-    run = runs.Run(out or _next_free(Path("runs/demo")))
+    run = runs.Run(out or next_free(Path("runs/demo")))
     per_epoch = min(steps, _STEPS_PER_EPOCH)
     # Narrow networks, fast learning and few critic steps: what is most readable after minutes, not hours.
     settings = runs.Settings(
@@ -66,7 +66,7 @@ def demo(
     say(f"More of them: keras-gen sample {run.folder} -n 100 --out grid.png")
 
 
-def _next_free(folder: Path) -> Path:
+def next_free(folder: Path) -> Path:
     """`runs/demo`, or `runs/demo-2`, … where that holds something."""
     names = itertools.chain([folder], (folder.with_name(f"{folder.name}-{i}") for i in itertools.count(2)))
     return next(path for path in names if not path.exists() or (path.is_dir() and not any(path.iterdir())))

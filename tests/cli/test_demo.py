@@ -3,6 +3,7 @@ import json
 import pytest
 
 from keras_gen import runs
+from keras_gen.cli.demo import next_free
 from keras_gen.metrics import projection_features
 
 
@@ -28,10 +29,14 @@ def test_a_few_steps_leave_all_that_the_demo_promises(cli, tmp_path, monkeypatch
     assert "Fréchet distance" in result.stdout
     assert "Look at runs/demo/samples.png" in result.stdout
 
-    (tmp_path / "runs" / "demo-2").mkdir()
-    (tmp_path / "runs" / "demo-2" / "kept.txt").touch()
-    assert cli("demo", "--steps", 1).exit_code == 0
-    assert (tmp_path / "runs" / "demo-3" / "samples.png").exists()
+
+def test_its_folder_is_the_next_that_is_free(tmp_path):
+    for name in ("demo", "demo-2"):
+        assert next_free(tmp_path / "demo") == tmp_path / name
+        (tmp_path / name).mkdir()
+        assert next_free(tmp_path / "demo") == tmp_path / name  # empty
+        (tmp_path / name / "kept.txt").touch()
+    assert next_free(tmp_path / "demo") == tmp_path / "demo-3"
 
 
 @pytest.mark.parametrize("arguments", [("--minutes", 0), ("--steps", 0)])

@@ -39,12 +39,15 @@ def test_learns_to_paint_in_the_colours_of_a_painting():
 def test_a_small_encoder_learns_vggs_features(tmp_path):
     """More than the best constant would know of them."""
     model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)
-    model.compile(keras.optimizers.Adam(0.01))
+    model.compile(keras.optimizers.Adam(0.03))
     before = model.network.encoder.get_weights()[0]
-    history = model.fit(_pairs().batch(8), epochs=15, verbose=0).history
-    features = [model.vgg_features(images)["relu4_1"].numpy() for images in next(iter(_pairs().batch(8)))]
-    constant = np.mean([f.var((0, 1, 2)).mean() / np.square(f).mean() for f in features])
-    assert history["distillation"][-1] < min(0.9 * constant, 0.5 * history["distillation"][0])
+    history = model.fit(_pairs().batch(8), epochs=16, verbose=0).history
+    images = np.concatenate([*next(iter(_pairs().batch(8)))])
+    features = model.vgg_features(images)["relu4_1"].numpy().reshape(16, -1, 512)
+    scales = np.square(features).mean((1, 2)) + 1e-3
+    constant = np.average(features.mean(1), axis=0, weights=1 / scales)
+    without = np.mean(np.square(features - constant).mean((1, 2)) / scales)
+    assert history["distillation"][-1] < 0.75 * without
     assert np.abs(model.network.encoder.get_weights()[0] - before).max() > 1e-3
     model.save(tmp_path / "a.keras")
     again = keras.saving.load_model(tmp_path / "a.keras")
