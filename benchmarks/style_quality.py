@@ -11,7 +11,7 @@ style ten times as heavy, as FastStyleTransfer is trained) of
   an AdaINStyleTransfer, for all.
 
     pip install -e ".[offline]"
-    python benchmarks/style_quality.py PHOTOS PAINTINGS --fast eight-styles --adain runs/adain/last.keras
+    python benchmarks/style_quality.py PHOTOS PAINTINGS --fast eight-styles --adain last.keras
 
 prints one JSON line a pair and method, and in the end the means, and for each network the number of
 iterations after which L-BFGS is as low, pair by pair.
@@ -32,7 +32,7 @@ import tensorflow as tf
 
 from keras_gen.image import load_image, save_grid
 from keras_gen.networks.vgg import vgg
-from keras_gen.style import GatysStyleTransfer, gram_matrix
+from keras_gen.style import GatysStyleTransfer, gram_matrix, pretrained
 from keras_gen.style.pictures import fitted, resized
 
 CONTENT, STYLE = ("relu3_3",), ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
@@ -83,6 +83,10 @@ def equivalent(curve: dict[int, float], loss: float) -> float:
     return 0.0 if loss >= curve[0] else float(steps[-1])
 
 
+def _loaded(name: str) -> keras.Model:
+    return keras.saving.load_model(name) if name.endswith(".keras") else pretrained(name)
+
+
 def main() -> None:
     """Runs all pairs; see the module's text."""
     parser = argparse.ArgumentParser(
@@ -91,7 +95,7 @@ def main() -> None:
     parser.add_argument("photos", type=Path, help="folder of photographs")
     parser.add_argument("paintings", type=Path, help="folder of paintings")
     parser.add_argument("--fast", help="a FastStyleTransfer: packed styles or a .keras file")
-    parser.add_argument("--adain", type=Path, help="an AdaINStyleTransfer: a .keras file")
+    parser.add_argument("--adain", help="an AdaINStyleTransfer: packed, or a .keras file")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side (default 512)")
     parser.add_argument("--count", type=int, help="photographs and paintings to take (default all)")
     parser.add_argument("--backbone", default="auto", help="weights of VGG-16 (default auto)")
@@ -103,12 +107,7 @@ def main() -> None:
 
     stylizers: dict[str, Callable[[np.ndarray, str, np.ndarray], np.ndarray | None]] = {}
     if options.fast:
-        if options.fast.endswith(".keras"):
-            fast = keras.saving.load_model(options.fast)
-        else:
-            from keras_gen.style import pretrained
-
-            fast = pretrained(options.fast)
+        fast = _loaded(options.fast)
 
         def by_name(photo, name, painting):
             style = lookup(list(fast.styles), name)
@@ -116,7 +115,7 @@ def main() -> None:
 
         stylizers["fast"] = by_name
     if options.adain:
-        adain = keras.saving.load_model(options.adain)
+        adain = _loaded(options.adain)
         stylizers["adain"] = lambda photo, name, painting: adain.stylize(photo, style=painting)
 
     taps = tuple(dict.fromkeys((*CONTENT, *STYLE)))

@@ -16,12 +16,13 @@ from keras_gen.curvature.operators import evaluation
 from keras_gen.data import set_epoch
 from keras_gen.distribute import mean_over_replicas, replica_count
 from keras_gen.models import checks
+from keras_gen.models.replicated import ReplicatedSteps
 from keras_gen.random import RandomStream
 
 _TOLERANCE = 1e-3  # rounding of resized or half-precision images
 
 
-class GenerativeModel(keras.Model):
+class GenerativeModel(ReplicatedSteps):
     """Base of every model here: a set of *players*, each with networks, an optimizer, and a loss.
 
     A subclass names its players, its logs, and the network that `sample` runs, and writes `train_step` and
@@ -38,10 +39,6 @@ class GenerativeModel(keras.Model):
 
     #: Names of the losses, penalties and norms whose running means `fit` shows.
     log_names: tuple[str, ...] = ()
-
-    train_function: Callable | None
-    test_function: Callable | None
-    predict_function: Callable | None
 
     def __init__(self, *, seed: int | None = None, name: str | None = None):
         super().__init__(name=name, dtype="float32")
@@ -335,63 +332,6 @@ class GenerativeModel(keras.Model):
         with checks.explained():
             return super().evaluate(*args, **kwargs)
 
-    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
-        """Nothing: all is built. Keras would add up the replicas' first batches, which may differ in size."""
-
-    # Keras 3 averages scalar logs over workers with axis=0, which fails (keras issue 20585).
-
-    def _one_step(self, step, merge):
-        strategy = self.distribute_strategy
-
-        def one_step(data):
-            outputs = strategy.run(step, args=(data,))
-            return outputs if strategy.num_replicas_in_sync == 1 else merge(strategy, outputs)
-
-        return one_step
-
-    def _iterated(self, step):
-        one_step = self._one_step(step, _mean)
-
-        def steps(iterator):
-            outputs = one_step(next(iterator))
-            for _ in range(self.steps_per_execution - 1):
-                batch = iterator.get_next_as_optional()
-                # The data may end within an execution, which must not break off the steps before.
-                outputs = tf.cond(
-                    batch.has_value(),
-                    lambda batch=batch: one_step(batch.get_value()),
-                    lambda outputs=outputs: outputs,
-                )
-            return outputs
-
-        return self._compiled(steps)
-
-    def _compiled(self, function):
-        if self.run_eagerly:
-            return function
-        return tf.function(function, reduce_retracing=True, jit_compile=self.jit_compile, autograph=False)
-
-    def make_train_function(self, force: bool = False):
-        """The function that `fit` calls with an iterator of batches."""
-        if self.train_function is None or force:
-            self.train_function = self._iterated(self.train_step)
-        return self.train_function
-
-    def make_test_function(self, force: bool = False):
-        """The function that `evaluate` calls with an iterator of batches."""
-        if self.test_function is None or force:
-            self.test_function = self._iterated(self.test_step)
-        return self.test_function
-
-    def make_predict_function(self, force: bool = False):
-        """The function that `predict` calls with a list of batches."""
-        if self.predict_function is None or force:
-            one_step = self._one_step(self.predict_step, _concatenate)
-            self.predict_function = self._compiled(
-                lambda data: tf.concat([one_step(batch) for batch in data], 0)
-            )
-        return self.predict_function
-
     # Saving. Keras leaves out how far its own layers' random numbers have got.
 
     def save_own_variables(self, store) -> None:
@@ -463,11 +403,3 @@ class _EpochCounter(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self.model.epoch.assign_add(1)
         self.model.finish_epoch(logs or {})
-
-
-def _mean(strategy, outputs):
-    return tf.nest.map_structure(lambda value: strategy.reduce("MEAN", value, axis=None), outputs)
-
-
-def _concatenate(strategy, outputs):
-    return tf.nest.map_structure(lambda value: strategy.gather(value, axis=0), outputs)
