@@ -33,7 +33,7 @@ def _twin(network):
 
 
 def _losses(generator, discriminator):
-    model = kg.WGANGP(generator, discriminator, 128, discriminator_steps=1, seed=0)
+    model = kg.WGANGP(generator, discriminator, 128, discriminator_steps=2, seed=0)
     model.compile(
         generator_optimizer=keras.optimizers.SGD(0.002), discriminator_optimizer=keras.optimizers.SGD(0.002)
     )

@@ -41,13 +41,15 @@ def test_a_small_encoder_learns_vggs_features(tmp_path):
     model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)
     model.compile(keras.optimizers.Adam(0.03))
     before = model.network.encoder.get_weights()[0]
-    history = model.fit(_pairs().batch(8), epochs=16, verbose=0).history
-    images = np.concatenate([*next(iter(_pairs().batch(8)))])
+    colours = np.random.default_rng(0).uniform(-0.9, 0.9, (16, 1, 1, 3))
+    images = (colours + 0.1 * photographs(16, 16)).astype("float32")
+    pairs = tf.data.Dataset.from_tensor_slices((images[:8], images[8:])).batch(8)
+    history = model.fit(pairs, epochs=40, verbose=0).history
     features = model.vgg_features(images)["relu4_1"].numpy().reshape(16, -1, 512)
     scales = np.square(features).mean((1, 2)) + 1e-3
     constant = np.average(features.mean(1), axis=0, weights=1 / scales)
     without = np.mean(np.square(features - constant).mean((1, 2)) / scales)
-    assert history["distillation"][-1] < 0.75 * without
+    assert history["distillation"][-1] < 0.9 * without
     assert np.abs(model.network.encoder.get_weights()[0] - before).max() > 1e-3
     model.save(tmp_path / "a.keras")
     again = keras.saving.load_model(tmp_path / "a.keras")
@@ -84,9 +86,10 @@ def test_the_papers_encoder_is_frozen_and_saved_with_the_model(tmp_path):
         AdaINStyleTransfer(encoder, style_decoder(512, width=4), distillation_weight=1.0)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (37, 50), (5, 9)])
-def test_stylizes_any_size(size):
-    assert adain_model().stylize(np.zeros((*size, 3), "float32"), STRIPES).shape == (*size, 3)
+def test_stylizes_any_size():
+    model = adain_model()
+    for size in ((32, 32), (37, 50), (5, 9)):
+        assert model.stylize(np.zeros((*size, 3), "float32"), STRIPES).shape == (*size, 3)
 
 
 def test_strength_and_weights_interpolate_features():

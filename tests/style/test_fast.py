@@ -78,11 +78,12 @@ def test_a_saved_model_goes_on_exactly(tmp_path):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
-@pytest.mark.parametrize("size", [(32, 32), (37, 50), (3, 5), (1, 1)])
-def test_stylizes_any_size(size):
-    picture = fast_model().stylize(np.zeros((*size, 3), "float32"), 0)
-    assert picture.shape == (*size, 3)
-    assert np.abs(picture).max() <= 1
+def test_stylizes_any_size():
+    model = fast_model()
+    for size in ((32, 32), (37, 50), (3, 5), (1, 1)):
+        picture = model.stylize(np.zeros((*size, 3), "float32"), 0)
+        assert picture.shape == (*size, 3)
+        assert np.abs(picture).max() <= 1
 
 
 def test_styles_by_name_index_and_weights():

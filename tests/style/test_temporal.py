@@ -59,7 +59,6 @@ def fast_model(weight):
 def test_training_by_it_steadies_the_painting():
     weighted, plain = fast_model(30.0), fast_model(0.0)
     history = weighted.fit(photographs(16, 16), batch_size=4, epochs=4, verbose=0).history
-    assert "temporal" in weighted.evaluate(photographs(4, 16), batch_size=4, verbose=0, return_dict=True)
     assert "temporal" not in plain.fit(photographs(16, 16), batch_size=4, epochs=4, verbose=0).history
     assert history["temporal"][-1] < history["temporal"][0]
     images, weights = tf.constant(photographs(4)), tf.one_hot([0, 1, 0, 1], 2)
