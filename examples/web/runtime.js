@@ -1,0 +1,65 @@
+// A model in the browser: LiteRT.js with its WebAssembly, and one .tflite file, run by the names of its signature.
+// All of it runs on the page's own thread: workers know no import maps, and LiteRT.js is imported by one.
+
+import { loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
+
+const WASM = "node_modules/@litertjs/core/wasm/";
+const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
+
+let loaded;
+
+/** Loads the WebAssembly once; with threads where the server's headers let them share memory. */
+async function load() {
+  if (crossOriginIsolated && (await supportsFeature("threads")) && (await supportsFeature("relaxedSimd"))) {
+    try {
+      return await loadLiteRt(WASM, { threads: true });
+    } catch {
+      // That file is not at hand without a network, if the first visit had no threads.
+    }
+  }
+  return loadLiteRt(WASM);
+}
+
+/**
+ * Loads and compiles a file.
+ *
+ * @param {string} file - the address of a .tflite file.
+ * @param {string} signature - the name of the signature to run.
+ * @returns {Promise<object>} `inputs` and `outputs`: shape and dtype by name; `run`: typed arrays by name to
+ *   typed arrays by name; `close`: frees the memory.
+ */
+export async function compile(file, signature) {
+  const response = await fetch(file);
+  if (!response.ok) throw new Error(`${file} is not beside this page.`);
+  await (loaded ??= load()).catch(() => {
+    loaded = undefined;
+    throw new Error("LiteRT.js could not be loaded: run “npm install” in the folder of this page, and reload it.");
+  });
+  const model = await loadAndCompile(new Uint8Array(await response.arrayBuffer()), { accelerator: "wasm" });
+  const runner = model.signatures[signature];
+  if (!runner) throw new Error(`${file} has no signature “${signature}”.`);
+  const inputs = describe(runner.getInputDetails());
+
+  async function run(arrays) {
+    const tensors = {};
+    let results = {};
+    try {
+      for (const [name, { dtype, shape }] of Object.entries(inputs)) {
+        tensors[name] = new Tensor(ARRAYS[dtype].from(arrays[name]), shape);
+      }
+      results = await runner.run(tensors);
+      return Object.fromEntries(
+        Object.entries(results).map(([name, tensor]) => [name, tensor.toTypedArray()]),
+      );
+    } finally {
+      // The browser does not collect this memory.
+      for (const tensor of [...Object.values(tensors), ...Object.values(results)]) tensor.delete();
+    }
+  }
+
+  return { inputs, outputs: describe(runner.getOutputDetails()), run, close: () => model.delete() };
+}
+
+function describe(details) {
+  return Object.fromEntries(details.map(({ name, dtype, shape }) => [name, { dtype, shape: [...shape] }]));
+}
