@@ -14,7 +14,11 @@ export function field(label, control) {
 
 /** A drop-down list of names; its value is an index. */
 export function choice(names) {
-  return make("select", {}, ...names.map((name, index) => make("option", { value: index, textContent: name })));
+  return make(
+    "select",
+    {},
+    ...names.map((name, index) => make("option", { value: index, textContent: name })),
+  );
 }
 
 /** A slider over an interval. */
@@ -26,19 +30,24 @@ export function slider([low, high], value) {
  * The control of an input of weights, of a label or of a number.
  *
  * @param {object} port - of the manifest.
- * @returns {{field: HTMLElement, values: function, chosen: function}} `values` gives what the model takes,
- *   `chosen` the name of what is chosen.
+ * @returns {{port: object, field: HTMLElement, values: function, chosen: function}} `values` gives what the
+ *   model takes, `chosen` the name of what is chosen, if it has one.
  */
 export function controlOf(port) {
   if (port.kind === "number") {
-    const control = slider(port.bounds ?? [0, 1], (port.bounds ?? [0, 1])[1]);
-    return { field: field(title(port.name), control), values: () => [Number(control.value)], chosen: () => null };
+    const [low, high] = port.bounds ?? [0, 1];
+    const control = slider([low, high], high);
+    const values = () => [Number(control.value)];
+    return { port, field: field(title(port.name), control), values, chosen: () => null };
   }
   const control = choice(port.labels);
   const index = () => Number(control.value);
-  const values = () => (port.kind === "weights" ? port.labels.map((_, i) => Number(i === index())) : [index()]);
-  const name = port.kind === "weights" ? "Style" : title(port.name);
-  return { field: field(name, control), values, chosen: () => port.labels[index()] };
+  const chosen = () => port.labels[index()];
+  if (port.kind === "weights") {
+    const values = () => port.labels.map((_, i) => Number(i === index()));
+    return { port, field: field("Style", control), values, chosen };
+  }
+  return { port, field: field(title(port.name), control), values: () => [index()], chosen };
 }
 
 /** A name as a heading: "style_image" is "Style image". */

@@ -29,7 +29,7 @@ async function answer(request) {
 }
 
 async function isOurs(response) {
-  return (await response.text()).includes('<meta name="generator" content="keras-gen">');
+  return (await response.text()).includes('name="generator" content="keras-gen"');
 }
 
 function isolated(response) {

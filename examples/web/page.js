@@ -16,7 +16,9 @@ function say(sentence, failed = false) {
 async function readManifest() {
   const response = await fetch("model.json");
   if (!response.ok) {
-    throw new Error("There is no model beside this page: export one with “keras-gen export RUN --web FOLDER”.");
+    throw new Error(
+      "There is no model beside this page: export one with “keras-gen export RUN --web FOLDER”.",
+    );
   }
   return response.json();
 }
@@ -25,7 +27,9 @@ async function importRuntime() {
   try {
     return await import("./runtime.js");
   } catch {
-    throw new Error("LiteRT.js is not installed: run “npm install” in the folder of this page, and reload it.");
+    throw new Error(
+      "LiteRT.js is not installed: run “npm install” in the folder of this page, and reload it.",
+    );
   }
 }
 
@@ -50,6 +54,7 @@ async function start() {
   async function load(file) {
     if (open.file !== file) {
       open.model?.close();
+      open = {};
       open = { file, model: await compile(file, manifest.signature) };
     }
     return open.model;

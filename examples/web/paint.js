@@ -13,54 +13,49 @@ import * as pictures from "./pictures.js";
  */
 export async function paint(manifest, load, say, shown) {
   const form = document.getElementById("controls");
-  const stage = document.getElementById("stage");
   const output = manifest.outputs.find(({ kind }) => kind === "image");
-  const result = make("canvas", { id: "result", width: 1, height: 1 });
-  result.setAttribute("role", "img");
-  result.setAttribute("aria-label", "The result, once there is one");
-
-  const sources = manifest.inputs.filter(({ kind }) => kind === "image").map((port) => {
-    const chooser = make("input", { type: "file", accept: "image/*", id: `choose-${port.name}` });
-    const canvas = make("canvas", { id: `source-${port.name}`, width: 1, height: 1 });
-    canvas.setAttribute("role", "img");
-    const source = { port, canvas, bitmap: null, name: "" };
-    source.take = async (file) => {
-      try {
-        source.bitmap = await pictures.read(file);
-        source.name = file.name.replace(/\.[^.]*$/, "");
-        canvas.setAttribute("aria-label", `The picture ${file.name}`);
-        repaint();
-      } catch (error) {
-        say(error.message, true);
-      }
-    };
-    chooser.addEventListener("change", () => chooser.files.length && source.take(chooser.files[0]));
-    form.append(field(title(port.name), chooser));
-    return source;
-  });
-  const controls = manifest.inputs.filter(({ kind }) => kind !== "image").map((port) => ({ port, ...controlOf(port) }));
+  const sources = manifest.inputs.filter(({ kind }) => kind === "image").map(makeSource);
+  const controls = manifest.inputs.filter(({ kind }) => kind !== "image").map(controlOf);
   const size = choice(sizes(manifest.files));
-  form.append(...controls.map((control) => control.field));
+  const result = drawing("result", "Result");
+  const save = make("button", { type: "button", textContent: "Download the result", hidden: true });
+
+  form.append(...[...sources, ...controls].map((control) => control.field));
   if (manifest.files.length > 1) form.append(field("Size", size));
+  document.getElementById("stage").append(...sources.map(({ figure }) => figure), result.figure);
+  document.getElementById("actions").append(save);
+
+  for (const source of sources) {
+    source.chooser.addEventListener("change", () => take(source, source.chooser.files[0]));
+  }
   form.addEventListener("change", (event) => event.target.type !== "file" && repaint());
   form.addEventListener("submit", (event) => event.preventDefault());
 
-  for (const { canvas, port } of sources) {
-    stage.append(make("figure", { hidden: true }, canvas, make("figcaption", { textContent: title(port.name) })));
-  }
-  stage.append(make("figure", { hidden: true }, result, make("figcaption", { textContent: "Result" })));
-  const save = make("button", { type: "button", textContent: "Download the result", hidden: true });
-  save.addEventListener("click", () => {
-    const names = [sources[0].name, ...controls.map((control) => control.chosen()).filter(Boolean)];
-    pictures.download(result, `${names.join("-")}.png`);
-  });
-  document.getElementById("actions").append(save);
+  save.addEventListener("click", () =>
+    pictures.download(result.canvas, `${[sources[0].name, ...chosen()].join("-")}.png`),
+  );
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    const wanted = sources.find(({ bitmap }) => !bitmap) ?? sources[0];
-    if (event.dataTransfer.files.length) wanted.take(event.dataTransfer.files[0]);
+    take(sources.find(({ bitmap }) => !bitmap) ?? sources[0], event.dataTransfer.files[0]);
   });
+
+  /** The names of what is chosen, e.g. of the style. */
+  function chosen() {
+    return controls.map((control) => control.chosen()).filter(Boolean);
+  }
+
+  async function take(source, file) {
+    if (!file) return;
+    try {
+      source.bitmap = await pictures.read(file);
+      source.name = file.name.replace(/\.[^.]*$/, "");
+      source.canvas.setAttribute("aria-label", `The picture ${file.name}`);
+      repaint();
+    } catch (error) {
+      say(error.message, true);
+    }
+  }
 
   let busy = false;
   let again = false;
@@ -91,23 +86,22 @@ export async function paint(manifest, load, say, shown) {
     say("Painting…");
     const model = await load(manifest.files[Number(size.value)].file);
     const inputs = {};
-    for (const { port, canvas, bitmap } of sources) {
+    for (const { port, canvas, bitmap, figure } of sources) {
       const input = model.inputs[port.name];
       pictures.fit(canvas, bitmap, input.shape[2], input.shape[1]);
-      canvas.parentElement.hidden = false;
+      figure.hidden = false;
       inputs[port.name] = pictures.toTensor(canvas, input, port.bounds);
     }
-    for (const control of controls) inputs[control.port.name] = control.values();
+    for (const { port, values } of controls) inputs[port.name] = values();
     await drawn();
     const start = performance.now();
     const outputs = await model.run(inputs);
     const milliseconds = Math.round(performance.now() - start);
     const { width, height } = sources[0].canvas;
-    pictures.show(result, outputs[output.name], model.outputs[output.name], output.bounds, width, height);
-    result.parentElement.hidden = false;
-    save.hidden = false;
-    const chosen = controls.map((control) => control.chosen()).filter(Boolean);
-    result.setAttribute("aria-label", [`The picture ${sources[0].name}, painted`, ...chosen].join(": "));
+    const made = outputs[output.name];
+    pictures.show(result.canvas, made, model.outputs[output.name], output.bounds, width, height);
+    result.canvas.setAttribute("aria-label", [`${sources[0].name}, painted`, ...chosen()].join(": "));
+    result.figure.hidden = save.hidden = false;
     Object.assign(shown, { inputs, outputs });
     say(`Painted ${width} × ${height} in ${milliseconds} ms.`);
   }
@@ -116,10 +110,28 @@ export async function paint(manifest, load, say, shown) {
   await repaint();
 }
 
+/** An input for a picture: its file chooser, its canvas, and later its bitmap and name. */
+function makeSource(port) {
+  const chooser = make("input", { type: "file", accept: "image/*", id: `choose-${port.name}` });
+  const name = title(port.name);
+  return { port, chooser, field: field(name, chooser), ...drawing(`source-${port.name}`, name) };
+}
+
+/** A canvas with a caption, hidden until there is something on it. */
+function drawing(id, caption) {
+  const canvas = make("canvas", { id });
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", caption);
+  const figure = make("figure", { hidden: true }, canvas, make("figcaption", { textContent: caption }));
+  return { canvas, figure };
+}
+
 /** What the files are called in the list of sizes: by their names where two have one size. */
 function sizes(files) {
   const names = files.map(({ width, height }) => `${width} × ${height}`);
-  return names.map((name, i) => (names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${files[i].file})`));
+  return names.map((name, i) =>
+    names.indexOf(name) === names.lastIndexOf(name) ? name : `${name} (${files[i].file})`,
+  );
 }
 
 /** Once the browser has drawn what was said: the model keeps it from drawing. */

@@ -73,9 +73,12 @@ export function show(canvas, values, { dtype, shape: [, , stride, channels] }, [
 /** Offers a canvas as a PNG file. */
 export function download(canvas, name) {
   canvas.toBlob((blob) => {
-    const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
+    const link = Object.assign(document.createElement("a"), {
+      href: URL.createObjectURL(blob),
+      download: name,
+    });
     link.click();
-    URL.revokeObjectURL(link.href);
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
   }, "image/png");
 }
 

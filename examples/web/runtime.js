@@ -1,4 +1,4 @@
-// A model in the browser: LiteRT.js with its WebAssembly, and one .tflite file, run by the names of its signature.
+// A model in the browser: LiteRT.js, its WebAssembly, and one .tflite file, run by the names of its signature.
 // All of it runs on the page's own thread: workers know no import maps, and LiteRT.js is imported by one.
 
 import { loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
@@ -33,7 +33,9 @@ export async function compile(file, signature) {
   if (!response.ok) throw new Error(`${file} is not beside this page.`);
   await (loaded ??= load()).catch(() => {
     loaded = undefined;
-    throw new Error("LiteRT.js could not be loaded: run “npm install” in the folder of this page, and reload it.");
+    throw new Error(
+      "LiteRT.js could not be loaded: run “npm install” in the folder of this page, and reload it.",
+    );
   });
   const model = await loadAndCompile(new Uint8Array(await response.arrayBuffer()), { accelerator: "wasm" });
   const runner = model.signatures[signature];
@@ -45,7 +47,9 @@ export async function compile(file, signature) {
     let results = {};
     try {
       for (const [name, { dtype, shape }] of Object.entries(inputs)) {
-        tensors[name] = new Tensor(ARRAYS[dtype].from(arrays[name]), shape);
+        const given = arrays[name];
+        const kind = ARRAYS[dtype];
+        tensors[name] = new Tensor(given instanceof kind ? given : kind.from(given), shape);
       }
       results = await runner.run(tensors);
       return Object.fromEntries(

@@ -22,7 +22,7 @@ export async function walk(manifest, load, say, shown) {
 
   const seed = make("input", { type: "number", id: "seed", min: 0, max: 2 ** 31, step: 1, value: 0 });
   const speed = slider([0.1, 2], 0.5);
-  const controls = manifest.inputs.filter(({ kind }) => kind !== "latent").map((port) => ({ port, ...controlOf(port) }));
+  const controls = manifest.inputs.filter(({ kind }) => kind !== "latent").map(controlOf);
   form.append(field("Seed", seed), field("Speed", speed), ...controls.map((control) => control.field));
   const another = make("button", { type: "button", textContent: "Another seed" });
   const toggle = make("button", { type: "button", id: "toggle" });
@@ -30,14 +30,13 @@ export async function walk(manifest, load, say, shown) {
   document.getElementById("actions").append(toggle, another, save);
 
   let time = 0;
-  let last = 0;
-  let playing = false;
+  let playing = null; // the walk that goes on, if one does
   let smoothed = 0;
   let drawing = Promise.resolve();
 
   async function draw() {
     const inputs = { [latent.name]: latentAt(Number(seed.value), time, size) };
-    for (const control of controls) inputs[control.port.name] = control.values();
+    for (const { port, values } of controls) inputs[port.name] = values();
     const start = performance.now();
     const outputs = await model.run(inputs);
     const milliseconds = performance.now() - start;
@@ -56,25 +55,22 @@ export async function walk(manifest, load, say, shown) {
     return drawing;
   }
 
-  async function frame(now) {
-    if (!playing) return;
-    // A tab that was hidden goes on where it was.
-    time += Math.min(now - last, 100) * 0.001 * Number(speed.value);
-    last = now;
-    await redraw();
-    requestAnimationFrame(frame);
-  }
-
-  function play() {
-    playing = true;
+  async function play() {
+    const mine = (playing = {});
     toggle.textContent = "Pause";
     say("Walking from latent to latent.");
-    last = performance.now();
-    requestAnimationFrame(frame);
+    let last = await nextFrame();
+    while (playing === mine) {
+      const now = await nextFrame();
+      // A tab that was hidden goes on where it was.
+      time += Math.min(now - last, 100) * 0.001 * Number(speed.value);
+      last = now;
+      await redraw();
+    }
   }
 
   function pause() {
-    playing = false;
+    playing = null;
     toggle.textContent = "Play";
     say("Paused.");
   }
@@ -96,6 +92,10 @@ export async function walk(manifest, load, say, shown) {
   pause();
   await redraw();
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) play();
+}
+
+function nextFrame() {
+  return new Promise(requestAnimationFrame);
 }
 
 /**
@@ -129,7 +129,8 @@ function normals(seed, index, size) {
     bits ^= bits + Math.imul(bits ^ (bits >>> 7), bits | 61);
     return (((bits ^ (bits >>> 14)) >>> 0) + 0.5) / 2 ** 32;
   };
-  return Float32Array.from({ length: size }, () =>
-    Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()),
+  return Float32Array.from(
+    { length: size },
+    () => Math.sqrt(-2 * Math.log(uniform())) * Math.cos(2 * Math.PI * uniform()),
   );
 }
