@@ -49,13 +49,21 @@ async function start() {
   const manifest = await readManifest();
   const title = document.getElementById("title");
   document.title = title.textContent = manifest.title;
-  const { compile } = await importRuntime();
+  const { accelerators, compile } = await importRuntime();
+  const device = document.querySelector("#device select");
+  document.getElementById("device").hidden = (await accelerators()).length < 2;
+  // To the page, another device is a change as any other.
+  device.addEventListener("change", () =>
+    document.getElementById("controls").dispatchEvent(new Event("change")),
+  );
+
   let open = {};
   async function load(file) {
-    if (open.file !== file) {
+    const accelerator = device.value;
+    if (open.file !== file || open.accelerator !== accelerator) {
       open.model?.close();
       open = {};
-      open = { file, model: await compile(file, manifest.signature) };
+      open = { file, accelerator, model: await compile(file, manifest.signature, accelerator) };
     }
     return open.model;
   }

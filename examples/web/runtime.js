@@ -1,7 +1,7 @@
 // A model in the browser: LiteRT.js, its WebAssembly, and one .tflite file, run by the names of its signature.
 // All of it runs on the page's own thread: workers know no import maps, and LiteRT.js is imported by one.
 
-import { loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
+import { getWebGpuDevice, loadAndCompile, loadLiteRt, supportsFeature, Tensor } from "@litertjs/core";
 
 const WASM = "node_modules/@litertjs/core/wasm/";
 const ARRAYS = { float32: Float32Array, int32: Int32Array, uint8: Uint8Array };
@@ -20,24 +20,38 @@ async function load() {
   return loadLiteRt(WASM);
 }
 
+async function ready() {
+  try {
+    await (loaded ??= load());
+  } catch {
+    throw new Error(
+      "LiteRT.js could not be loaded: run “npm install” in the folder of this page, and reload it.",
+    );
+  }
+}
+
+/** What the browser can compute on: "wasm", the processor, and where there is one "webgpu", a graphics card. */
+export async function accelerators() {
+  await ready();
+  return getWebGpuDevice() ? ["wasm", "webgpu"] : ["wasm"];
+}
+
 /**
  * Loads and compiles a file.
  *
  * @param {string} file - the address of a .tflite file.
  * @param {string} signature - the name of the signature to run.
+ * @param {string} accelerator - one of `accelerators`.
  * @returns {Promise<object>} `inputs` and `outputs`: shape and dtype by name; `run`: typed arrays by name to
  *   typed arrays by name; `close`: frees the memory.
  */
-export async function compile(file, signature) {
+export async function compile(file, signature, accelerator) {
   const response = await fetch(file);
   if (!response.ok) throw new Error(`${file} is not beside this page.`);
-  await (loaded ??= load()).catch(() => {
-    loaded = undefined;
-    throw new Error(
-      "LiteRT.js could not be loaded: run “npm install” in the folder of this page, and reload it.",
-    );
-  });
-  const model = await loadAndCompile(new Uint8Array(await response.arrayBuffer()), { accelerator: "wasm" });
+  await ready();
+  // Half precision goes wrong on a graphics card that has none.
+  const options = { accelerator, gpuOptions: { precision: "fp32" } };
+  const model = await loadAndCompile(new Uint8Array(await response.arrayBuffer()), options);
   const runner = model.signatures[signature];
   if (!runner) throw new Error(`${file} has no signature “${signature}”.`);
   const inputs = describe(runner.getInputDetails());
@@ -52,9 +66,9 @@ export async function compile(file, signature) {
         tensors[name] = new Tensor(given instanceof kind ? given : kind.from(given), shape);
       }
       results = await runner.run(tensors);
-      return Object.fromEntries(
-        Object.entries(results).map(([name, tensor]) => [name, tensor.toTypedArray()]),
-      );
+      const found = {};
+      for (const [name, tensor] of Object.entries(results)) found[name] = await tensor.data();
+      return found;
     } finally {
       // The browser does not collect this memory.
       for (const tensor of [...Object.values(tensors), ...Object.values(results)]) tensor.delete();

@@ -10,9 +10,10 @@ export async function walk(manifest, load, say, shown) {
   const form = document.getElementById("controls");
   const latent = manifest.inputs.find(({ kind }) => kind === "latent");
   const output = manifest.outputs.find(({ kind }) => kind === "image");
-  const model = await load(manifest.files[0].file);
-  const size = model.inputs[latent.name].shape.reduce((a, b) => a * b, 1);
-  const [, height, width] = model.outputs[output.name].shape;
+  const { file } = manifest.files[0];
+  const { inputs, outputs } = await load(file);
+  const size = inputs[latent.name].shape.reduce((a, b) => a * b, 1);
+  const [, height, width] = outputs[output.name].shape;
 
   const canvas = make("canvas", { id: "result", width, height, className: width < 128 ? "coarse" : "" });
   canvas.setAttribute("role", "img");
@@ -35,6 +36,7 @@ export async function walk(manifest, load, say, shown) {
   let drawing = Promise.resolve();
 
   async function draw() {
+    const model = await load(file);
     const inputs = { [latent.name]: latentAt(Number(seed.value), time, size) };
     for (const { port, values } of controls) inputs[port.name] = values();
     const start = performance.now();
@@ -85,7 +87,10 @@ export async function walk(manifest, load, say, shown) {
     time = 0;
     redraw();
   });
-  form.addEventListener("change", (event) => event.target !== seed && redraw());
+  form.addEventListener("change", (event) => {
+    smoothed = 0;
+    if (event.target !== seed) redraw();
+  });
   form.addEventListener("submit", (event) => event.preventDefault());
   save.addEventListener("click", () => pictures.download(canvas, `seed-${seed.value}.png`));
 

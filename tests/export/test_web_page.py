@@ -21,8 +21,10 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs Playwright: 
 
 SIZE = 128
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# As in a container: no sandbox, no graphics card, and no word to other machines.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+# As in a container: no sandbox, and no word to other machines.
+FLAGS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update"]
+# A graphics card computed by the processor.
+GRAPHICS = ["--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-features=Vulkan"]
 
 PIXELS = """(canvas) => {
   const { width, height } = canvas;
@@ -35,16 +37,24 @@ SHOWN = """async (name) => {
 
 
 @pytest.fixture(scope="module")
-def browser():
-    """A headless Chromium: one that is installed, or Playwright's own."""
+def launch():
+    """Starts a headless Chromium: one that is installed, or Playwright's own."""
     path = next(filter(None, map(shutil.which, CHROMIUM)), None)
     with sync_api.sync_playwright() as playwright:
-        try:
-            made = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        except sync_api.Error as error:
-            pytest.skip(f"needs Chromium, of the system or by `playwright install chromium`: {error}")
+
+        def start(*flags):
+            try:
+                return playwright.chromium.launch(executable_path=path, args=[*FLAGS, *flags])
+            except sync_api.Error as error:
+                pytest.skip(f"needs Chromium, of the system or by `playwright install chromium`: {error}")
+
+        yield start
+
+
+@pytest.fixture(scope="module")
+def browser(launch):
+    with contextlib.closing(launch("--disable-gpu")) as made:
         yield made
-        made.close()
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +215,21 @@ def test_the_page_paints_what_python_paints(browser, styles, tmp_path):
         for expected in (_by_litert(site, inputs), _by_keras(signature, inputs)):
             assert _difference(result[..., :3], expected[:, :74]) <= 2
         assert _difference(result[..., :3], source[..., :3]) > 50
+
+
+def test_a_graphics_card_paints_the_same(launch, runtime, models, tmp_path):
+    site = _site(tmp_path / "site", runtime, models("fast"), image_size=64)
+    path = _photograph(tmp_path / "photograph.png", 64, 50)
+    with contextlib.closing(launch(*GRAPHICS)) as browser, _visit(browser, site) as page:
+        if not page.get_by_label("Computed on").is_visible():
+            pytest.skip("this Chromium has no WebGPU without a graphics card")
+        _paint(page, path)
+        result = _pixels(page, "result")
+        page.evaluate("document.getElementById('status').textContent = ''")
+        page.get_by_label("Computed on").select_option("the graphics card")
+        assert _paint(page).startswith("Painted")
+        assert page.evaluate("document.getElementById('result').width") == 50
+        assert _difference(_pixels(page, "result"), result) <= 2
 
 
 def test_strength_and_download(browser, styles, tmp_path):
