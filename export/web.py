@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_gen import atomic
+from keras_gen.export import flatbuffer
 from keras_gen.export.signatures import Port, Signature, signatures
 
 _SUFFIXES = (".html", ".css", ".js")
@@ -55,6 +56,7 @@ def write_page(
     Raises:
         ValueError: no file that a page can show, or a type of input or output that LiteRT.js does not know.
         OSError: the folder cannot be written.
+        ImportError: the LiteRT runtime is not installed.
     """
     folder, paths = Path(folder), [Path(file) for file in files]
     known = signatures(model)
@@ -97,10 +99,8 @@ def next_steps(folder: str | os.PathLike[str]) -> list[str]:
 
 def _describe(path: Path) -> dict[str, dict[str, dict[str, tuple[str, tuple[int, ...]]]]]:
     """By signature, "inputs" or "outputs", and name: type and shape."""
-    from ai_edge_litert.interpreter import Interpreter
-
     try:
-        interpreter = Interpreter(str(path))
+        interpreter = flatbuffer.runtime().Interpreter(str(path))
     except (ValueError, RuntimeError) as error:
         raise ValueError(f"{path} is not a .tflite file that can be read: {error}") from error
 

@@ -20,7 +20,7 @@ def style(models, tmp_path_factory):
     """A small style network, and its file for uint8 pictures of 32x32."""
     model = models("fast")
     path = tmp_path_factory.mktemp("style") / "painter.tflite"
-    to_tflite(model, path, quantization="float32", image_size=32, uint8=True)
+    to_tflite(model, path, "float32", image_size=32, uint8=True, verbose=False)
     return model, path
 
 
@@ -88,7 +88,7 @@ def test_a_page_shows_the_file_that_makes_images(models, tmp_path):
     vae = models("vae")
     files = [tmp_path / f"{name}.tflite" for name in ("encode", "decode")]
     for file in files:
-        to_tflite(vae, file, quantization="float32", signature=file.stem)
+        to_tflite(vae, file, "float32", signature=file.stem, verbose=False)
     write_page(tmp_path / "page", files, vae)
     manifest = json.loads((tmp_path / "page" / "model.json").read_text("utf-8"))
     assert (manifest["kind"], manifest["signature"]) == ("walk", "decode")
