@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+
 from keras_gen.export import signatures as module
 from keras_gen.export.signatures import examples, signatures
 
