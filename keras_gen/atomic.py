@@ -51,6 +51,13 @@ def remove_leftovers(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def sync_folder(folder: Path) -> None:
+    """Brings everything within a folder to the disk, before a rename that makes it known."""
+    for path in [*folder.rglob("*"), folder]:
+        if os.name == "posix" or path.is_file():
+            _sync(path)
+
+
 def _sync(path: Path) -> None:
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
