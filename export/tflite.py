@@ -94,7 +94,8 @@ def to_tflite(
     flatbuffer.runtime()
     chosen = _chosen(model, signature)
     sizes = _sizes(image_size)
-    if quantization == "int8" and representative is None:
+    takes_images = any(port.kind == "image" for one in chosen for port in one.inputs)
+    if quantization == "int8" and representative is None and takes_images:
         raise ValueError(
             "int8 measures the ranges of activations on representative images: pass representative, e.g. "
             'the training images or "folder:photos", or choose dynamic, which needs none.'

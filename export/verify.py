@@ -31,7 +31,7 @@ PSNR = {"dynamic": 30.0, "int8": 30.0}
 class VerificationError(ValueError):
     """An export that is too far from its model; `report` says how far."""
 
-    def __init__(self, message: str, report: Report):
+    def __init__(self, message: str, report: Any):
         super().__init__(message)
         self.report = report
 

@@ -14,6 +14,7 @@ from keras_gen.cli import (
     embed,
     errors,
     evaluate,
+    export,
     interpolate,
     list_,
     reconstruct,
@@ -84,6 +85,7 @@ app.command("interpolate")(interpolate.interpolate)
 app.command("traverse")(traverse.traverse)
 app.command("embed")(embed.embed)
 app.command("curvature")(curvature.curvature)
+app.command("export")(export.export)
 app.command("stylize")(stylize.stylize)
 app.command("train-style")(train_style.train_style)
 app.command("video")(video.video)

@@ -1,0 +1,60 @@
+"""A trained model by what a user calls it: a run folder, a file, or the styles of the package."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_gen import style
+from keras_gen.callbacks.checkpoint import LAST
+from keras_gen.runs.folder import Run
+from keras_gen.runs.settings import Settings
+
+
+class Trained(NamedTuple):
+    """A model, its name for files, and the settings of its run where it has one."""
+
+    model: Any
+    name: str
+    settings: Settings | None
+
+
+def load_trained(source: str | Path, checkpoint: str = "last") -> Trained:
+    """Loads a trained model.
+
+    Args:
+        source: a run folder of `train` or `train-style`, a .keras file, a packed .npz file, or
+            "eight-styles".
+        checkpoint: "last" or "best", of a run of `train`.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is damaged, or holds no model of keras-gen.
+    """
+    path = Path(source)
+    if not path.exists():
+        if str(source) == style.packed.EIGHT_STYLES:
+            return Trained(style.pretrained(), str(source), None)
+        raise FileNotFoundError(
+            f"There is no {str(source)!r}: give a run folder, a .keras file, or {style.packed.EIGHT_STYLES}."
+        )
+    name = path.resolve().stem if path.is_file() else path.resolve().name
+    file = path / "checkpoints" / LAST if path.is_dir() else path
+    run = Run(path)
+    if run.config.is_file() or (path.is_dir() and not file.is_file()):
+        return Trained(run.load(checkpoint), name, run.settings())
+    if file.suffix == ".npz":
+        return Trained(style.pretrained(file), name, None)
+    if not zipfile.is_zipfile(file):
+        raise ValueError(f"{file} is not a model of Keras, or is cut short.")
+    try:
+        model = keras.saving.load_model(file)
+    except Exception as error:  # a damaged archive fails in many ways
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise ValueError(
+            f"{file} holds no model that keras-gen can load, or is damaged: {reason[:200]}"
+        ) from error
+    return Trained(model, name, None)
