@@ -279,7 +279,8 @@ def _compare(folder: Path, served: Served, made: Path) -> Report:
     differences = {}
     for name, (signature, inputs) in served.items():
         tensors = {key: tf.constant(value) for key, value in inputs.items()}
-        expected, received = signature.function(**tensors), loaded.signatures[name](**tensors)
+        expected = tf.function(signature.function, autograph=False)(**tensors)
+        received = loaded.signatures[name](**tensors)
         differences[name] = {
             port.name: _difference(port, expected[port.name].numpy(), received[port.name].numpy())
             for port in signature.outputs

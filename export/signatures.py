@@ -100,7 +100,6 @@ def as_table(*members: Signature) -> dict[str, Signature]:
 
 
 def _in_float32(function: Callable[..., Tensors]) -> Callable[..., Tensors]:
-    @functools.wraps(function)
     def run(**inputs: tf.Tensor) -> Tensors:
         with precision.full("they are exported"):
             return function(**inputs)
