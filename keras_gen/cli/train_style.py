@@ -65,6 +65,10 @@ def train_style(
     style_weight: Annotated[
         float | None, typer.Option(min=0, help="Style against content.  [default: fast 10, adain 2]")
     ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=1e-9, help="Of Muon at its highest; along a cosine.  [default: 4e-3]"),
+    ] = None,
     temporal_weight: Annotated[
         float | None,
         typer.Option(min=0, help="Steadiness, for films; try 10.  [default: 0, at less cost a step]"),
@@ -92,6 +96,7 @@ def train_style(
         "crop": crop,
         "painting_size": painting_size,
         "style_weight": style_weight,
+        "learning_rate": learning_rate,
         "temporal_weight": temporal_weight,
         "precision_name": precision,
         "backbone": backbone,

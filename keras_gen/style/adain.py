@@ -84,7 +84,7 @@ class StyleCoder(keras.Model):
 
 @keras.saving.register_keras_serializable(package="keras_gen")
 class AdaINStyleTransfer(FeedForwardStyle):
-    """Style transfer to any painting by one pass: encode both, exchange statistics, decode; Adam 1e-3.
+    """Style transfer to any painting by one pass: encode both, exchange statistics, decode; Muon 4e-3.
 
     The decoder learns to turn features with a painting's channel means and standard deviations into a
     picture that has them, in VGG's features. With the paper's encoder, VGG itself (`vgg_encoder`), the

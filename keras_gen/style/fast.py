@@ -28,7 +28,7 @@ def _painted(network, images, weights, training) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable(package="keras_gen")
 class FastStyleTransfer(FeedForwardStyle):
-    """Style transfer by one pass through a network that holds many styles; Adam 1e-3.
+    """Style transfer by one pass through a network that holds many styles; Muon 4e-3.
 
     Each training image gets a style at random, and the loss `content_weight * content + style_weight *
     style / energy + total_variation_weight * total_variation`: content by VGG features of the photograph,

@@ -43,7 +43,7 @@ class FeedForwardStyle(GenerativeModel):
         ValueError: a weight below 0.
     """
 
-    recommended_optimizer = functools.partial(optimizers.Adam, 1e-3)
+    recommended_optimizer = functools.partial(optimizers.Muon, 4e-3)
 
     network: keras.Model
 
