@@ -7,6 +7,7 @@ The page's source is examples/web; a wheel has it in this package. LiteRT.js, of
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -88,13 +89,10 @@ def write_page(
 
 def next_steps(folder: str | os.PathLike[str]) -> list[str]:
     """The commands that show a page that `write_page` wrote; LiteRT.js is fetched where it is not there."""
-    folder = Path(folder)
-    install = (
-        []
-        if (folder / "node_modules" / "@litertjs" / "core").is_dir()
-        else [f"npm install --prefix {folder}"]
-    )
-    return [*install, f"python -m http.server --directory {folder} 8000"]
+    there = (Path(folder) / "node_modules" / "@litertjs" / "core").is_dir()
+    place = shlex.quote(str(folder))
+    install = [] if there else [f"npm install --prefix {place}"]
+    return [*install, f"python -m http.server --directory {place} 8000"]
 
 
 def _describe(path: Path) -> dict[str, dict[str, dict[str, tuple[str, tuple[int, ...]]]]]:

@@ -81,6 +81,7 @@ def test_writing_again_keeps_what_npm_installed(style, tmp_path):
     write_page(tmp_path, [path], model, title="Again")
     assert json.loads((tmp_path / "model.json").read_text("utf-8"))["title"] == "Again"
     assert next_steps(tmp_path) == [f"python -m http.server --directory {tmp_path} 8000"]
+    assert next_steps("my page")[0] == "npm install --prefix 'my page'"
     assert not list(tmp_path.glob(".*"))
 
 
