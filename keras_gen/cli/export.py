@@ -136,7 +136,8 @@ def export(
         if web is not None:
             from keras_gen.export.web import next_steps, write_page
 
-            page = write_page(web, [report.path for report in reports], trained.model)
+            files = [report.path for report in reports]
+            page = write_page(web, files, trained.model, title=trained.name)
             say("\n  ".join([f"{page} runs it in a browser:", *next_steps(web)]))
     if format != "tflite":
         from keras_gen.export.saved_model import to_saved_model

@@ -19,9 +19,12 @@ def here(tmp_path, monkeypatch):
 
 
 def test_a_run_goes_both_ways_into_saved_models(cli, trained, here):
-    result = cli("export", trained)
+    result = cli("export", trained, "--web", "page")
     assert result.exit_code == 0, result.output
     assert "docker run" in result.stdout
+    assert "npm install --prefix page" in result.stdout
+    page = json.loads((here / "page/model.json").read_text())
+    assert (page["title"], page["kind"], page["files"][0]["file"]) == ("run", "walk", "run-float16.tflite")
     assert json.loads((here / "saved_models/run/run-float16.tflite.json").read_text())["passed"]
     served = tf.saved_model.load("saved_models/run/1").signatures
     images = served["sample"](seed=tf.constant([4, 4], tf.int64), index=tf.constant([0, 1], tf.int64))[
