@@ -28,7 +28,7 @@ def runtime(module: str = "interpreter") -> Any:
         return importlib.import_module(f"ai_edge_litert.{module}")
     except ImportError as error:
         raise ImportError(
-            f'TFLite files need the LiteRT runtime: pip install "keras-gen[export]" ({error}).'
+            f"TFLite files need the LiteRT runtime: pip install ai-edge-litert ({error})."
         ) from error
 
 

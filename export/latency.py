@@ -73,7 +73,7 @@ def measure(path: str | os.PathLike[str], threads: int = 1, runs: int = 50) -> R
         found = json.loads(last)
         if "missing" in found:
             raise ImportError(
-                f'Measuring needs the LiteRT runtime: pip install "keras-gen[export]" ({found["missing"]}).'
+                f"Measuring needs the LiteRT runtime: pip install ai-edge-litert ({found['missing']})."
             )
         if "error" in found:
             raise ValueError(f"{path} cannot be run by LiteRT: {' '.join(found['error'].split())}")

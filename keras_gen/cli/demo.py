@@ -1,10 +1,11 @@
-"""`keras-gen demo`: from nothing to digits that a network invented, in a few minutes."""
+"""`keras-gen demo`: from nothing to digits that a network invented, in a few minutes, and a painting."""
 
 from __future__ import annotations
 
 import itertools
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -12,6 +13,7 @@ from keras_gen.cli.console import console, say, start_tensorflow
 from keras_gen.cli.evaluate import print_evaluation
 
 _STEPS_PER_EPOCH = 62  # the 4,000 digits once, in batches of 64
+_PICTURE, _STYLE = "aigues-mortes.jpg", "great-wave"  # Frédéric Bazille, The Ramparts at Aigues-Mortes, 1867
 
 
 def demo(
@@ -26,7 +28,10 @@ def demo(
     precision: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
 ) -> None:
-    """Train WGAN-GP on 4,000 handwritten digits for a few minutes, and measure its samples."""
+    """Train WGAN-GP on 4,000 handwritten digits for a few minutes, measure its samples, and export it.
+
+    Then a picture is painted in one of the package's styles.
+    """
     if minutes <= 0 or steps < 1:
         raise ValueError(f"--minutes and --steps must be above zero; received {minutes} and {steps}.")
     start_tensorflow()
@@ -62,8 +67,31 @@ def demo(
         grid = save_grid(model.sample(64, seed), run.folder / "samples.png")
         measured = runs.evaluate(run, say=say)
     print_evaluation(measured)
+    _export(model, run.folder / "saved_models" / "digits")
+    painted = _paint(run.folder / f"{_STYLE}.png")
     say(f"Look at {grid} (digits that the network invented) and {run.losses} (its losses).")
+    say(f"And at {painted}: a picture of the package, painted by another network of it.")
     say(f"More of them: keras-gen sample {run.folder} -n 100 --out grid.png")
+
+
+def _export(model: Any, folder: Path) -> None:
+    """Both ways, each compared with the model, their reports printed."""
+    from keras_gen.export.saved_model import to_saved_model
+    from keras_gen.export.tflite import to_tflite
+
+    to_saved_model(model, folder)
+    to_tflite(model, folder / "digits-float16.tflite")
+
+
+def _paint(path: Path) -> Path:
+    """The bundled picture in one of the package's styles."""
+    from keras_gen import pictures
+    from keras_gen.style import painter
+
+    picture = pictures.read(Path(str(files("keras_gen.data"))) / _PICTURE)
+    painted = painter.choose([_STYLE])(picture.pixels)
+    pictures.write(picture._replace(pixels=painted), path, force=True)
+    return path
 
 
 def next_free(folder: Path) -> Path:

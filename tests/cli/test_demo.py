@@ -1,9 +1,11 @@
 import json
 
 import pytest
+import tensorflow as tf
 
 from keras_gen import runs
 from keras_gen.cli.demo import next_free
+from keras_gen.image import load_image
 from keras_gen.metrics import projection_features
 
 
@@ -28,6 +30,12 @@ def test_a_few_steps_leave_all_that_the_demo_promises(cli, tmp_path, monkeypatch
     assert json.loads((run / "evaluation.json").read_text())["step"] == 2
     assert "Fréchet distance" in result.stdout
     assert "Look at runs/demo/samples.png" in result.stdout
+    served = tf.saved_model.load(str(run / "saved_models" / "digits" / "1")).signatures["sample"]
+    images = served(seed=tf.constant([0], tf.int64), index=tf.constant([3], tf.int64))["image"]
+    assert images.shape == (1, 28, 28, 1)
+    report = json.loads((run / "saved_models/digits/digits-float16.tflite.json").read_text())
+    assert report["passed"]
+    assert load_image(run / "great-wave.png").shape == (351, 598, 3)
 
 
 def test_its_folder_is_the_next_that_is_free(tmp_path):
