@@ -20,6 +20,12 @@ FITTING = [
     for preset in PRESETS
     if set(entry.model.roles) == set(PRESETS[preset].makers)
 ]
+# Models that take one step with each set of networks; the others, which train the same way, with their own.
+THOROUGH = ("wgan-gp", "vae")
+# One model for each set of recommended networks.
+DISTINCT = {
+    (entry.model.roles, entry.model.labelled, *entry.preset.items()): name for name, entry in MODELS.items()
+}.values()
 
 
 def _batch(shape, count=2):
@@ -27,20 +33,22 @@ def _batch(shape, count=2):
 
 
 @pytest.mark.parametrize(("name", "preset"), FITTING)
-def test_every_model_with_every_preset_takes_a_step(name, preset):
+def test_every_model_with_every_preset(name, preset):
     shape = (SIZES.get(preset, 28), SIZES.get(preset, 28), 1)
     # One critic update: the step has been proven elsewhere, and each more is traced.
     options = {"discriminator_steps": 1} if name in GANS else REQUIRED.get(name, {})
     model = kg.build(name, shape, preset=preset, seed=1, **options)
     assert isinstance(model, MODELS[name].model)
+    assert model.latent_dim == PRESETS[preset].latent_dim
+    assert model.sample(1).shape == (1, *shape)
+    if name not in THOROUGH and preset != MODELS[name].preset_for(shape):
+        return
     data = tf.data.Dataset.from_tensors((_batch(shape), [0, 2]) if model.labelled else _batch(shape))
     logs = {name: values[0] for name, values in model.fit(data, verbose=0).history.items()}
     assert np.isfinite(list(logs.values())).all()
-    assert model.sample(1).shape == (1, *shape)
-    assert model.latent_dim == PRESETS[preset].latent_dim
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", DISTINCT)
 @pytest.mark.parametrize("shape", [(28, 28, 3), (45, 45, 1), (128, 128, 3)], ids=str)
 def test_recommended_networks_at_all_sizes(name, shape):
     optimizers = dict.fromkeys(MODELS[name].optimizers, "sgd")
