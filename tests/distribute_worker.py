@@ -131,8 +131,9 @@ def _styles() -> dict:
     adain = kg.style.AdaINStyleTransfer(
         networks.small_encoder(4), networks.style_decoder(32, width=4), **options
     )
-    fast.compile(ema_decay=0.9)
-    adain.compile()
+    # Muon, their own, makes much of rounding where a gradient has no direction.
+    fast.compile(kg.optimizers.Adam(1e-3), ema_decay=0.9)
+    adain.compile(kg.optimizers.Adam(1e-3))
     fast.adapt(paintings[:2])
     fast.fit(photographs[:8], batch_size=4, shuffle=False, verbose=0)
     pairs = tf.data.Dataset.from_tensor_slices((photographs, paintings)).batch(4)
