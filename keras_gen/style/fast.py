@@ -14,7 +14,14 @@ from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
 from keras_gen.style.operators import gram_matrix
-from keras_gen.style.perceptual import CONTENT_TAPS, STYLE_TAPS, content_losses, gram_energy, style_losses
+from keras_gen.style.perceptual import (
+    CONTENT_TAPS,
+    STYLE_TAPS,
+    content_losses,
+    gram_energy,
+    style_losses,
+    tone_losses,
+)
 
 
 def _painted(network, images, weights, training) -> tf.Tensor:
@@ -31,10 +38,11 @@ class FastStyleTransfer(FeedForwardStyle):
     """Style transfer by one pass through a network that holds many styles; Muon 4e-3.
 
     Each training image gets a style at random, and the loss `content_weight * content + style_weight *
-    style / energy + total_variation_weight * total_variation`: content by VGG features of the photograph,
-    style by Gram matrices of the painting. The style loss is divided by the painting's own energy (the style
-    loss of a picture without features) and the content loss by the photograph's mean square of features, so
-    that the weights mean the same for every painting and every VGG.
+    style / energy + tone_weight * tone + total_variation_weight * total_variation`: content by VGG features
+    of the photograph, style by Gram matrices of the painting, tone by the photograph's brightness. The style
+    loss is divided by the painting's own energy (the style loss of a picture without features) and the
+    content loss by the photograph's mean square of features, so that the weights mean the same for every
+    painting and every VGG.
 
     Show it the paintings with `adapt` before `fit`. The file that `save` writes holds what it has learned of
     them; VGG is not in the file, and is only needed for training.
@@ -45,6 +53,8 @@ class FastStyleTransfer(FeedForwardStyle):
         styles: the styles' names.
         content_weight: weight of the content loss.
         style_weight: weight of the style loss: a number, or one for each style.
+        tone_weight: weight of the tone loss, which keeps light parts of a photograph lighter than dark ones:
+            VGG's features hardly tell an image from its negative.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         temporal_weight: weight of the temporal loss, for films that do not flicker: how far the painting of
             a photograph that was moved a little, with noise, is from the painting of the photograph, moved.
@@ -68,6 +78,7 @@ class FastStyleTransfer(FeedForwardStyle):
         *,
         content_weight: float = 1.0,
         style_weight: float | Sequence[float] = 10.0,
+        tone_weight: float = 0.3,
         total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,
@@ -80,14 +91,12 @@ class FastStyleTransfer(FeedForwardStyle):
         self.styles = tuple(map(str, styles))
         if not self.styles or len(set(self.styles)) < len(self.styles):
             raise ValueError(f"styles must be names, no two the same; received {list(styles)}.")
-        self.content_weight, self.total_variation_weight = (
-            float(content_weight),
-            float(total_variation_weight),
-        )
+        self.content_weight, self.tone_weight = float(content_weight), float(tone_weight)
+        self.total_variation_weight = float(total_variation_weight)
         weights = np.broadcast_to(np.asarray(style_weight, np.float32), len(self.styles)).tolist()
         self.style_weight = weights
-        if min(self.content_weight, self.total_variation_weight, *weights) < 0:
-            raise ValueError("The weights of content, style and total variation must be at least 0.")
+        if min(self.content_weight, self.tone_weight, self.total_variation_weight, *weights) < 0:
+            raise ValueError("The weights of content, style, tone and total variation must be at least 0.")
         self.network = network
         self._check_network()
         for tap, channels in self.features.style_channels.items():
@@ -155,9 +164,10 @@ class FastStyleTransfer(FeedForwardStyle):
         style = style_losses(features, grams) / (gram_energy(grams) + 1e-3)
         variation = mean_variation(pictures)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
-        loss = tf.reduce_mean(self.content_weight * content + style_weight * style)
+        tone = tone_losses(pictures, images)
+        loss = self.content_weight * content + style_weight * style + self.tone_weight * tone
         values = {
-            "loss": loss + self.total_variation_weight * variation,
+            "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
             "content": tf.reduce_mean(content),
             "style": tf.reduce_mean(style),
             "total_variation": variation,
@@ -264,6 +274,7 @@ class FastStyleTransfer(FeedForwardStyle):
             "styles": list(self.styles),
             "content_weight": self.content_weight,
             "style_weight": self.style_weight,
+            "tone_weight": self.tone_weight,
             "total_variation_weight": self.total_variation_weight,
             "temporal_weight": self.temporal_weight,
             "features": self.features.options,

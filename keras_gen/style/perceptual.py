@@ -12,6 +12,8 @@ from keras_gen.style.operators import content_loss, gram_loss, gram_matrix
 CONTENT_TAPS = ("relu3_3",)
 STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
+_TONE = 16  # pixels
+
 
 def content_losses(
     features: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], taps: Sequence[str] = CONTENT_TAPS
@@ -36,3 +38,23 @@ def style_losses(
 def gram_energy(grams: Mapping[str, tf.Tensor], taps: Sequence[str] = STYLE_TAPS) -> tf.Tensor:
     """The style loss of a picture without any features: what a painting's own style loss is measured by."""
     return tf.add_n([gram_loss(grams[tap], tf.zeros_like(grams[tap])) for tap in taps])
+
+
+def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
+    """One minus the correlation of the brightness of each picture and its photograph: float32 (batch,).
+
+    Brightness is blurred to squares of 16 pixels, so that strokes are free; a correlation leaves a style its
+    own brightness and contrast. A plain photograph correlates with nothing: 1.
+
+    Args:
+        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
+    """
+
+    def brightness(images):
+        grey = tf.image.rgb_to_grayscale(tf.cast(images, tf.float32))
+        coarse = tf.nn.avg_pool2d(grey, _TONE, _TONE, "VALID")
+        return coarse - tf.reduce_mean(coarse, (1, 2, 3), keepdims=True)
+
+    a, b = brightness(pictures), brightness(photographs)
+    spread = tf.reduce_mean(tf.square(a), (1, 2, 3)) * tf.reduce_mean(tf.square(b), (1, 2, 3))
+    return 1 - tf.reduce_mean(a * b, (1, 2, 3)) / tf.sqrt(spread + 1e-9)
