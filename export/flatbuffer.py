@@ -14,6 +14,7 @@ import numpy as np
 
 IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
+_NOT_DELEGATED = {"MIRROR_PAD"}
 
 
 def runtime(module: str = "interpreter") -> Any:
@@ -109,6 +110,26 @@ def format_of(model: Any) -> str:
     if weights & {types.INT8, types.INT4}:
         return "dynamic"
     return "float16" if types.FLOAT16 in weights else "float32"
+
+
+def advance(model: Any) -> None:
+    """Moves operators that CPU delegates do not take, and what these need, to the front of their graph.
+
+    A delegate takes what stands together: a reflection in the midst of what does not depend on it would part
+    the graph in two.
+    """
+    names = [name_of(code) for code in model.operatorCodes]
+    for graph in model.subgraphs:
+        maker = {tensor: i for i, each in enumerate(graph.operators) for tensor in each.outputs}
+        early: set[int] = set()
+        waiting = [i for i, each in enumerate(graph.operators) if names[each.opcodeIndex] in _NOT_DELEGATED]
+        while waiting:
+            i = waiting.pop()
+            if i not in early:
+                early.add(i)
+                waiting += [maker[tensor] for tensor in graph.operators[i].inputs if tensor in maker]
+        first = [each for i, each in enumerate(graph.operators) if i in early]
+        graph.operators = first + [each for i, each in enumerate(graph.operators) if i not in early]
 
 
 def compact(model: Any) -> None:

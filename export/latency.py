@@ -98,10 +98,11 @@ def _memory(peak: bool = False) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(wanted))
 
 
-def _outside(operators: list[dict]) -> dict[str, int]:
+def undelegated(operators: list[dict]) -> list[dict]:
     """Operators that no delegate took: those not met on the way back from a delegate's outputs to its inputs.
 
-    The interpreter lists the replaced operators too.
+    Args:
+        operators: what an interpreter says of its own, of which it lists those that it has replaced too.
     """
     plain = [each for each in operators if each["op_name"] != "DELEGATE"]
     maker = {tensor: each["index"] for each in plain for tensor in each["outputs"]}
@@ -116,7 +117,7 @@ def _outside(operators: list[dict]) -> dict[str, int]:
             known.add(tensor)
             inside.add(maker[tensor])
             waiting.extend(inputs[maker[tensor]])
-    return dict(sorted(Counter(each["op_name"] for each in plain if each["index"] not in inside).items()))
+    return [each for each in plain if each["index"] not in inside]
 
 
 def _run(path: str, threads: int, runs: int) -> dict:
@@ -159,7 +160,7 @@ def _run(path: str, threads: int, runs: int) -> dict:
         "fastest_ms": round(1e3 * min(times), 3),
         "peak_memory_bytes": max(_memory(peak=True) - before, 0),
         "partitions": sum(each["op_name"] == "DELEGATE" for each in operators),
-        "outside": _outside(operators),
+        "outside": dict(sorted(Counter(each["op_name"] for each in undelegated(operators)).items())),
         "inputs": inputs,
     }
 

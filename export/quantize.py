@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.export import flatbuffer
+from keras_gen.export import flatbuffer, latency
 from keras_gen.export.layer_names import layers_of
 
 #: Rounding alone is an error of 1 / sqrt(12) = 0.29 steps; beyond this an operator amplifies its inputs'.
@@ -58,11 +58,13 @@ def int8(
 ) -> tuple[bytes, tuple[LayerError, ...]]:
     """Quantizes a model, and measures what that does to each layer.
 
+    Operators that are in no layer stay in float: the scaling of pixels loses whole levels otherwise.
+
     Args:
         converter: makes a converter of the model, set to optimize.
         inputs: representative ones by name, one after the other along the first axis.
-        keep_float: names of layers that stay in float; "auto" for those that suffer most, and no more of
-            them than it takes to reach what is wanted.
+        keep_float: names of layers that stay in float; "auto" for those that the delegate runs in float
+            only, and as many of those that suffer as it takes to reach what is wanted.
         layers: the names of all layers.
         wanted: peak signal-to-noise ratio in decibels.
 
@@ -88,15 +90,38 @@ def int8(
     errors = _by_layer(operators, layers)
 
     def quantized(kept: Sequence[str]) -> bytes:
-        nodes = [each["tensor"] for each in operators if set(layers_of(each["tensor"], layers)) & set(kept)]
+        nodes = [
+            each["tensor"]
+            for each in operators
+            if not set(layers) & (found := set(layers_of(each["tensor"], layers))) or set(kept) & found
+        ]
         debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=nodes)
         return debugger.get_nondebug_quantized_model()
 
     if automatic:
-        ranked = [each.layer for each in errors]
         expected = _outputs(reference, samples)
-        named = _fewest(ranked, lambda kept: _psnr(expected, _outputs(quantized(kept), samples)) >= wanted)
+        slow = _left_out(quantized([]), layers)
+        slow = {
+            layer: kinds - _left_out(reference, layers).get(layer, set()) for layer, kinds in slow.items()
+        }
+        first = [layer for layer, kinds in slow.items() if kinds and layer in layers]
+        others = [each.layer for each in errors if each.layer not in first]
+        named = first + _fewest(
+            others, lambda kept: _psnr(expected, _outputs(quantized([*first, *kept]), samples)) >= wanted
+        )
     return quantized(named), tuple(replace(each, kept=each.layer in named) for each in errors)
+
+
+def _left_out(content: bytes, layers: Sequence[str]) -> dict[str, set[str]]:
+    """The operators of each layer that the delegate does not take."""
+    interpreter = flatbuffer.runtime().Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    made = [tensor for _, tensor in flatbuffer.operators(flatbuffer.read(content))]
+    found: dict[str, set[str]] = {}
+    for each in latency.undelegated(interpreter._get_ops_details()):
+        for layer in layers_of(made[each["index"]], layers):
+            found.setdefault(layer, set()).add(each["op_name"])
+    return found
 
 
 def _fewest(ranked: Sequence[str], enough: Callable[[Sequence[str]], bool]) -> list[str]:
@@ -159,7 +184,7 @@ def _by_layer(operators: Sequence[dict[str, Any]], layers: Sequence[str]) -> lis
 
     worst: dict[str, dict[str, Any]] = {}
     for each in operators:
-        for layer in layers_of(each["tensor"], layers):
+        for layer in set(layers_of(each["tensor"], layers)) & set(layers):
             if layer not in worst or rank(each) > rank(worst[layer]):
                 worst[layer] = each
     ranked = sorted(worst.items(), key=lambda item: rank(item[1]), reverse=True)

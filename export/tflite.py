@@ -12,9 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sys
 import tempfile
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +24,8 @@ import tensorflow as tf
 from keras_gen import __version__, atomic
 from keras_gen.export import flatbuffer, metadata, pixels, quantize, verify
 from keras_gen.export.layer_names import layer_names, layers_of
-from keras_gen.export.signatures import Port, Signature, examples, signatures
+from keras_gen.export.quiet import quiet
+from keras_gen.export.signatures import Port, Signature, signatures
 
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 #: Height and width of images where any size goes and none is asked for.
@@ -71,8 +70,9 @@ def to_tflite(
             representative ones, or smooth random ones.
         representative: for int8, of the images that will come: arrays as `images`, a data set of batches, or
             a data specification such as "folder:photos".
-        keep_float: for int8, layers that stay in float, by name; "auto" finds those that suffer, and takes
-            no more than the bound needs.
+        keep_float: for int8, layers that stay in float, by name. "auto" takes those that have fast kernels in
+            float only, such as normalizations, and of those that suffer as many as the bound needs. What is
+            around the layers, such as the scaling of pixels, is float in any case.
         uint8: images go in and out as pixels from 0 to 255, scaled inside.
         license: of the file, in its metadata.
         threads: numbers of threads to measure latency with.
@@ -239,7 +239,7 @@ def _convert(
             return made
 
         if quantization == "int8":
-            given = examples(signature, _count(samples), 1, samples, size)
+            given = verify.trials(signature, len(samples), 1, samples, size)
             given = pixels.quantized(given, inputs)
             content, layers = quantize.int8(
                 converter, given, keep_float, names, verify.PSNR["int8"] + _MARGIN
@@ -249,16 +249,13 @@ def _convert(
     parsed = flatbuffer.read(content)
     check_operators(parsed, names)
     inputs, outputs = _in_order(parsed, inputs, outputs)
+    flatbuffer.advance(parsed)
     flatbuffer.compact(parsed)
     described = f"{type(model).__name__} {signature.name}, {quantization}, by keras-gen {__version__}"
     content = metadata.describe(
         parsed, inputs, outputs, name=model.name, description=described, license=license
     )
     return content, layers
-
-
-def _count(samples: Any) -> int:
-    return len(samples) if samples is not None else _REPRESENTATIVES
 
 
 def _static(port: Port, size: tuple[int, int] | None, uint8: bool) -> Port:
@@ -372,22 +369,3 @@ def _in_order(model: Any, inputs: list[Port], outputs: list[Port]) -> tuple[list
             graph.tensors[index].name = names[index]
         ordered.append([by_name[names[index]] for index in indices])
     return ordered[0], ordered[1]
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Without the converter's messages, some of which C++ writes to standard error whatever the level."""
-    logger, level = tf.get_logger(), tf.get_logger().level
-    sys.stderr.flush()
-    saved, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        logger.setLevel("ERROR")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(nowhere)

@@ -19,13 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from keras_gen.export import flatbuffer, latency, pixels
+from keras_gen.export.quiet import quiet
 from keras_gen.export.signatures import Port, Signature, examples, signatures
 
 #: Largest difference of each format, and least peak signal-to-noise ratio in decibels.
 LARGEST = {"float32": 1e-4, "float16": 5e-3}
 PSNR = {"dynamic": 30.0, "int8": 30.0}
+_SHOWN = 8
 
 
 class VerificationError(ValueError):
@@ -147,7 +150,9 @@ def verify(
     path = Path(path)
     content = path.read_bytes()
     parsed = flatbuffer.read(content)
-    interpreter = flatbuffer.runtime().Interpreter(model_content=content, num_threads=max([1, *threads]))
+    with quiet():
+        interpreter = flatbuffer.runtime().Interpreter(model_content=content, num_threads=max([1, *threads]))
+        interpreter.allocate_tensors()
     signature, inputs, outputs = _ports(path, interpreter, model)
     return Report(
         path=str(path),
@@ -170,9 +175,9 @@ def check(report: Report) -> None:
         return
     difference = report.differences[bad[0]]
     found = f"{difference.largest:.2g}" if report.format in LARGEST else f"{difference.psnr:.1f} dB"
-    worst = sorted(report.layers, key=lambda layer: -layer.error)[:3]
+    worst = [layer for layer in report.layers if not layer.kept][:3]
     advice = {
-        "int8": " Let them stay float with keep_float, or choose float16." if worst else " Choose float16.",
+        "int8": " Let layers stay in float (keep_float: names, or auto), or choose float16.",
         "dynamic": " Choose float16.",
         "float16": " Choose float32.",
         "float32": " Its values may be too large for float32 arithmetic in another order.",
@@ -208,9 +213,45 @@ def _numeric(measure: str, peak: float, expected: np.ndarray, received: np.ndarr
     return Difference(measure, float(off.max()), float(off.mean()), psnr)
 
 
+def trials(
+    signature: Signature, count: int, seed: int, images: Any, size: tuple[int, int] | None
+) -> dict[str, np.ndarray]:
+    """As `signatures.examples`, but images like photographs, and the whole strength of a style.
+
+    Smooth images are no trial: where nothing varies, a normalization divides by next to nothing.
+    """
+    if images is None and (port := next((p for p in signature.inputs if p.kind == "image"), None)):
+        images = natural((count, *(size or port.shape[:2]), port.shape[-1]), seed)
+    given = examples(signature, count, seed, images, size)
+    for port in signature.inputs:
+        if port.kind == "number" and port.bounds:
+            given[port.name] = np.full_like(given[port.name], port.bounds[1])
+    return given
+
+
+def natural(shape: tuple[int, ...], seed: int) -> np.ndarray:
+    """Random images with details of every size, all equally strong, as photographs have them.
+
+    Args:
+        shape: (count, height, width, channels).
+        seed: the same seed gives the same images.
+
+    Returns:
+        float32 in [-1, 1].
+    """
+    random = np.random.default_rng(seed)
+    count, height, width, channels = shape
+    total, cells = np.zeros(shape, np.float32), 2
+    while cells <= 2 * max(height, width):
+        coarse = random.standard_normal((count, cells, cells, channels)).astype(np.float32)
+        total += tf.image.resize(coarse, (height, width)).numpy()
+        cells *= 2
+    return np.tanh(total / total.std((1, 2, 3), keepdims=True))
+
+
 def _differences(interpreter, signature, inputs, outputs, images, count, seed) -> dict[str, Difference]:
     size = next((port.shape[:2] for port in inputs if port.kind == "image"), None)
-    given = examples(signature, count, seed, images, size)
+    given = trials(signature, count, seed, images, size)
     runner = interpreter.get_signature_runner(signature.name)
     expected: dict[str, list] = {port.name: [] for port in outputs}
     received: dict[str, list] = {port.name: [] for port in outputs}
@@ -282,5 +323,7 @@ def _lines(report: Report):
             f"  {threads:12}{run.median_ms:.2f} ms (median of {run.runs}), peak memory "
             f"{run.peak_memory_bytes / 1e6:.1f} MB, {run.partitions} partitions, outside: {left}"
         )
-    for layer in report.layers:
+    for layer in report.layers[:_SHOWN]:
         yield f"  {'layer':12}{layer}"
+    if len(report.layers) > _SHOWN:
+        yield f"  {'':12}and {len(report.layers) - _SHOWN} layers that suffer less"

@@ -3,7 +3,7 @@
 import pytest
 import tensorflow as tf
 
-from keras_gen.export.tflite import quiet
+from keras_gen.export.quiet import quiet
 
 
 @pytest.fixture(scope="module")

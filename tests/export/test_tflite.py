@@ -10,6 +10,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 import keras_gen as kg
 from keras_gen.export import flatbuffer, metadata, tflite, to_tflite
+from keras_gen.export.quiet import quiet
 from keras_gen.export.signatures import examples, signatures
 from keras_gen.export.verify import VerificationError
 
@@ -85,7 +86,7 @@ def test_a_file_that_reads_variables_is_refused(models):
     model = models("gan")
     function = tf.function(lambda latent: {"image": model(latent)}, autograph=False)
     concrete = function.get_concrete_function(tf.TensorSpec((1, 6), name="latent"))
-    with tflite.quiet():
+    with quiet():
         content = tf.lite.TFLiteConverter.from_concrete_functions([concrete], model).convert()
     with pytest.raises(ValueError, match=r"from variables \(\w+ of .*freeze"):
         tflite.check_operators(flatbuffer.read(content))

@@ -1,0 +1,135 @@
+"""Full integer files: what they hold, what each layer loses, and layers that stay in float."""
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from keras_gen.export import flatbuffer, latency, quantize, to_tflite, verify
+from keras_gen.export.quiet import quiet
+
+_PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+QUIET = {"threads": (), "verbose": False}
+PHOTOGRAPHS = [
+    np.clip(np.sin(np.add.outer(np.arange(32) * (i + 1), np.arange(32))[..., None] / [9, 5, 7]), -1, 1)
+    for i in range(6)
+]
+
+
+@pytest.fixture(scope="module")
+def made(models, tmp_path_factory):
+    """Files of the style network and their reports, by what stays in float."""
+    folder = tmp_path_factory.mktemp("int8")
+    options = {"image_size": 32, "representative": PHOTOGRAPHS, **QUIET}
+    reports = {}
+    for name, keep in (("none", ()), ("up1", "up1"), ("auto", "auto")):
+        with pytest.MonkeyPatch.context() as patch:
+            # Random weights, at so few pixels: what trained ones reach is not what this is about.
+            patch.setitem(verify.PSNR, "int8", 10.0)
+            path = folder / f"{name}.tflite"
+            reports[name] = to_tflite(models("fast"), path, "int8", keep_float=keep, **options)[0]
+    return reports
+
+
+def _operators(path):
+    """Operators of a file, each with whether its output is of 8 bits."""
+    with quiet():
+        interpreter = Interpreter(model_path=path, experimental_op_resolver_type=_PLAIN)
+        interpreter.allocate_tensors()
+    types = {each["index"]: each["dtype"] for each in interpreter.get_tensor_details()}
+    return [
+        (each["op_name"], types[each["outputs"][0]] == np.int8) for each in interpreter._get_ops_details()
+    ]
+
+
+def test_weights_and_activations_are_of_eight_bits(made):
+    report = made["none"]
+    assert report.format == "int8"
+    operators = _operators(report.path)
+    heavy = [stored for name, stored in operators if "CONV" in name]
+    assert len(heavy) == 9
+    assert all(heavy)
+    assert all(stored for name, stored in operators if name in ("RSQRT", "TANH", "SQUARED_DIFFERENCE"))
+    assert report.inputs["image"] == "float32 1x32x32x3"
+
+
+def test_every_layer_has_an_error_and_the_worst_come_first(models, made):
+    found = made["none"].layers
+    convolutions = {each.name for each in models("fast").network.layers if "Conv" in type(each).__name__}
+    assert convolutions <= {each.layer for each in found}
+    assert len({each.layer for each in found}) == len(found)
+    assert not any(each.kept for each in found)
+    amplified = [each.steps > 0.7 for each in found]
+    assert amplified == sorted(amplified, reverse=True)
+    # Rounding to the nearest step is off by 1 / sqrt(12) steps, evenly spread.
+    steps = {each.layer: each.steps for each in found}
+    assert 0.2 < steps["down2"] < 0.4
+    assert made["none"].to_json()["layers"][0]["layer"] == found[0].layer
+
+
+def test_a_named_layer_stays_in_float(made):
+    kept = [each.layer for each in made["up1"].layers if each.kept]
+    assert kept == ["up1"]
+    heavy = [stored for name, stored in _operators(made["up1"].path) if "CONV" in name]
+    assert heavy.count(False) == 1
+
+
+def test_auto_keeps_normalizations_in_float_so_that_the_delegate_takes_the_graph(models, made):
+    kept = {each.layer for each in made["auto"].layers if each.kept}
+    assert {
+        each.name for each in models("fast").network.layers if "Normalization" in type(each).__name__
+    } <= kept
+    assert made["auto"].differences["image"].psnr > made["none"].differences["image"].psnr
+    outside = {}
+    for name in ("none", "auto"):
+        measured = latency.measure(made[name].path, runs=1)
+        outside[name] = (measured.partitions, set(measured.outside))
+    assert outside["auto"] == (1, {"MIRROR_PAD"})
+    assert outside["none"][0] > 2
+    assert {"RSQRT", "SQUARED_DIFFERENCE"} <= outside["none"][1]
+
+
+def test_pixels_are_scaled_in_float_around_the_integers(models, tmp_path):
+    options = {"image_size": 32, "representative": PHOTOGRAPHS, "keep_float": "auto", **QUIET}
+    report = to_tflite(models("fast"), tmp_path / "a.tflite", "int8", uint8=True, **options)[0]
+    assert report.inputs["image"] == "uint8 1x32x32x3"
+    assert report.differences["image"].psnr > 30
+
+
+def test_representative_images_may_be_a_data_specification(models, tmp_path):
+    report = to_tflite(
+        models("vae"), tmp_path / "a.tflite", "int8", signature="encode", representative="digits", **QUIET
+    )[0]
+    assert report.format == "int8"
+    assert report.operators["FULLY_CONNECTED"] == 4
+
+
+def test_an_unknown_layer_is_named(models, tmp_path):
+    with pytest.raises(ValueError, match=r"no layer 'up7'; it has .*up1"):
+        to_tflite(
+            models("fast"),
+            tmp_path / "a.tflite",
+            "int8",
+            image_size=32,
+            representative=PHOTOGRAPHS,
+            keep_float=["up1", "up7"],
+            **QUIET,
+        )
+
+
+@pytest.mark.parametrize("needed", [0, 1, 3, 6, 7, 9])
+def test_the_fewest_that_are_enough(needed):
+    asked = []
+
+    def enough(kept):
+        asked.append(kept)
+        return len(kept) >= needed
+
+    assert quantize._fewest(list("abcdefg"), enough) == list("abcdefg")[:needed]
+    assert len(asked) <= 4
+
+
+def test_graphs_are_told_apart_by_their_tensors(models, made, tmp_path):
+    for name in ("float32", "float16", "dynamic"):
+        report = to_tflite(models("vae"), tmp_path / f"{name}.tflite", name, **QUIET)[0]
+        assert flatbuffer.format_of(flatbuffer.read((tmp_path / f"{name}.tflite").read_bytes())) == name
+        assert report.format == name
