@@ -128,8 +128,13 @@ def advance(model: Any) -> None:
             if i not in early:
                 early.add(i)
                 waiting += [maker[tensor] for tensor in graph.operators[i].inputs if tensor in maker]
-        first = [each for i, each in enumerate(graph.operators) if i in early]
-        graph.operators = first + [each for i, each in enumerate(graph.operators) if i not in early]
+        # Before all, those that wait for nothing: the casts of pixels.
+        rank = {i: 2 - (i in early) for i in range(len(graph.operators))}
+        for i in early:
+            each = graph.operators[i]
+            if names[each.opcodeIndex] == "CAST" and not any(tensor in maker for tensor in each.inputs):
+                rank[i] = 0
+        graph.operators = [graph.operators[i] for i in sorted(rank, key=rank.__getitem__)]
 
 
 def compact(model: Any) -> None:

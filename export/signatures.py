@@ -251,12 +251,15 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
 
     def encode_style(style):
         moments = channel_moments(features(_shrunk(style)))
-        return {"statistics": tf.stack([part[:, 0, 0] for part in moments], 1)}
+        # Reshapes and slices that keep every axis: delegates take these, and no stack.
+        return {"statistics": tf.concat([tf.reshape(part, (-1, 1, channels)) for part in moments], 1)}
 
     def stylize_encoded(image, statistics, strength):
         content = features(image)
         mean, deviation = channel_moments(content)
-        new_mean, new_deviation = (part[:, None, None] for part in tf.unstack(statistics, axis=1))
+        new_mean, new_deviation = (
+            tf.reshape(statistics[:, i : i + 1], (-1, 1, 1, channels)) for i in range(2)
+        )
         exchanged = (content - mean) / deviation * new_deviation + new_mean
         mixed = content + _per_image(strength) * (exchanged - content)
         return {"image": cropped(model.sampler.decode(mixed), image)}

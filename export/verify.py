@@ -221,7 +221,9 @@ def trials(
     Smooth images are no trial: where nothing varies, a normalization divides by next to nothing.
     """
     if images is None and (port := next((p for p in signature.inputs if p.kind == "image"), None)):
-        images = natural((count, *(size or port.shape[:2]), port.shape[-1]), seed)
+        *sides, channels = port.shape
+        shape: Any = (count, *(size or sides), channels)
+        images = natural(shape, seed)
     given = examples(signature, count, seed, images, size)
     for port in signature.inputs:
         if port.kind == "number" and port.bounds:

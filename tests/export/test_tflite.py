@@ -9,7 +9,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 import keras_gen as kg
-from keras_gen.export import flatbuffer, metadata, tflite, to_tflite
+from keras_gen.export import flatbuffer, latency, metadata, tflite, to_tflite
 from keras_gen.export.quiet import quiet
 from keras_gen.export.signatures import examples, signatures
 from keras_gen.export.verify import VerificationError
@@ -98,6 +98,21 @@ def test_normalization_and_up_sampling_are_lowered(style):
     assert not set(report.operators) & {"TILE", "RESIZE_NEAREST_NEIGHBOR", "BROADCAST_TO", "TRANSPOSE"}
     assert report.operators.get("RESHAPE", 0) <= 1
     assert report.operators["DEPTH_TO_SPACE"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("fast", {"quantization": "float32"}),
+        ("fast", {"quantization": "float16", "uint8": True}),
+        ("adain", {"quantization": "float32", "uint8": True}),
+    ],
+)
+def test_the_delegate_takes_the_graph_in_two_parts_at_most(models, tmp_path, name, options):
+    to_tflite(models(name), tmp_path / "a.tflite", image_size=64, **options, **QUIET)
+    run = latency.measure(tmp_path / "a.tflite", runs=1)
+    assert run.partitions <= 2
+    assert set(run.outside) <= {"MIRROR_PAD", "CAST"}
 
 
 def test_float16_is_half_as_large_and_dynamic_a_quarter(models, tmp_path):

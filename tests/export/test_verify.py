@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_gen.export import latency, to_tflite, verify
-from keras_gen.export.signatures import Port
+from keras_gen.export.signatures import Port, Signature
 from keras_gen.export.verify import Difference, VerificationError, difference
 
 IMAGE = Port("image", "image", (2, 2, 1), bounds=(-1.0, 1.0))
@@ -117,6 +117,19 @@ def test_memory_grows_with_the_file(files):
     """A decoder of two megabytes takes more than a generator of half of one."""
     small, large = (latency.measure(files / f"{name}.tflite", runs=1) for name in ("gan", "vae"))
     assert large.peak_memory_bytes - small.peak_memory_bytes > 1e6
+
+
+def test_trials_are_like_photographs():
+    """As much of them in details of every size, so that no channel is nearly flat; and at whole strength."""
+    images = verify.natural((2, 64, 96, 3), seed=3)
+    assert images.shape == (2, 64, 96, 3)
+    assert np.abs(images).max() <= 1
+    differences = [np.std(images[:, step:] - images[:, :-step]) for step in (1, 4, 16)]
+    assert 0.3 < differences[0] < differences[1] < differences[2]
+    ports = (Port("image", "image", (None, None, 3)), Port("strength", "number", (), bounds=(0.0, 1.0)))
+    given = verify.trials(Signature("stylize", None, ports, ()), 3, 0, None, (16, 24))
+    assert given["image"].shape == (3, 16, 24, 3)
+    np.testing.assert_array_equal(given["strength"], 1)
 
 
 @pytest.mark.parametrize("wrong", [{"threads": 0}, {"runs": 0}])

@@ -14,6 +14,7 @@ def test_equals_numpy(padding):
     expected = np.pad(x, [(0, 0), *sides, (0, 0)], mode="reflect")
     layer = ReflectionPadding2D(padding)
     np.testing.assert_array_equal(layer(x), expected)
+    np.testing.assert_array_equal(layer(x, training=True), expected)
     assert layer.compute_output_shape(x.shape) == expected.shape
     np.testing.assert_array_equal(ReflectionPadding2D.from_config(layer.get_config())(x), expected)
     assert layer(keras.Input((None, None, 3))).shape == (None, None, None, 3)
