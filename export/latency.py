@@ -44,6 +44,11 @@ class Run:
     inputs: dict[str, str]
 
 
+def milliseconds(value: float) -> str:
+    """A latency in words, of three decimals where it is short."""
+    return f"{value:.2f} ms" if value >= 1 else f"{value:.3f} ms"
+
+
 def measure(path: str | os.PathLike[str], threads: int = 1, runs: int = 50) -> Run:
     """Measures a file with the LiteRT interpreter, in a new process.
 

@@ -322,7 +322,7 @@ def _lines(report: Report):
         left = ", ".join(f"{n} {name}" for name, n in run.outside.items()) or "none"
         threads = f"{run.threads} thread" + "s" * (run.threads > 1)
         yield (
-            f"  {threads:12}{run.median_ms:.2f} ms (median of {run.runs}), peak memory "
+            f"  {threads:12}{latency.milliseconds(run.median_ms)} (median of {run.runs}), peak memory "
             f"{run.peak_memory_bytes / 1e6:.1f} MB, {run.partitions} partitions, outside: {left}"
         )
     for layer in report.layers[:_SHOWN]:

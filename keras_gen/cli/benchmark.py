@@ -37,6 +37,8 @@ def _show(found: dict[Path, list]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from keras_gen.export import latency
+
     table = Table("file", "inputs")
     for name in ("threads", "median", "fastest", "runs", "peak memory", "size", "partitions"):
         table.add_column(name, justify="right")
@@ -48,8 +50,8 @@ def _show(found: dict[Path, list]) -> None:
                 Text(str(path)),
                 Text("\n".join(f"{name}: {about}" for name, about in run.inputs.items())),
                 str(run.threads),
-                f"{run.median_ms:.2f} ms",
-                f"{run.fastest_ms:.2f} ms",
+                latency.milliseconds(run.median_ms),
+                latency.milliseconds(run.fastest_ms),
                 str(run.runs),
                 _size(run.peak_memory_bytes),
                 _size(path.stat().st_size),
