@@ -187,6 +187,11 @@ def _images(trained: Trained, spec: str | None, needed: bool) -> Any:
         loaded = data.load(spec, (height, width), channels, batch_size=_IMAGES, drop_remainder=False)
         return next(iter(loaded)).numpy()
     if trained.settings is None:
+        if needed:
+            raise ValueError(
+                "int8 measures ranges on images like those to come: give some by --representative, e.g. "
+                "--representative folder:photos, or choose --quantization dynamic, which needs none."
+            )
         return None
     try:
         return runs.first_images(trained.settings, _IMAGES, labels=False)[0]

@@ -56,6 +56,8 @@ def test_data_of_the_run_are_what_int8_is_measured_on(cli, vae, here):
     result = cli("export", vae, *options, "--out", "encoder.tflite")
     assert result.exit_code == 0, result.output
     assert json.loads((here / "encoder.tflite.json").read_text())["format"] == "int8"
+    result = cli("export", vae / "checkpoints" / "last.keras", *options)
+    assert (result.exit_code, "give some by --representative" in result.stderr) == (1, True)
     moved = shutil.copytree(vae, here / "moved")
     config = json.loads((moved / "config.json").read_text())
     (moved / "config.json").write_text(json.dumps({**config, "data": "npz:gone.npz"}))
