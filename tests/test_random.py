@@ -8,7 +8,7 @@ import pytest
 import scipy.stats
 import tensorflow as tf
 
-from keras_gen.random import RandomStream, current_stream
+from keras_gen.random import RandomStream, current_stream, draw, rows
 
 
 def test_draws_depend_on_seed_step_and_order_alone():
@@ -84,3 +84,18 @@ def test_bernoulli(shape, probability):
 def test_bernoulli_of_a_size_only_known_in_the_graph():
     draw = tf.function(lambda n: RandomStream(1, 2).bernoulli(100, (n, 4), 0.3))
     assert abs(draw(tf.constant(50)).numpy().mean() - 0.3) < 0.02
+
+
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+def test_rows_depend_on_their_own_seed_and_index_alone(kind):
+    first = draw(kind, 5, 7, (3,))
+    np.testing.assert_array_equal(draw(kind, 2, 7, (3,)), first[:2])
+    np.testing.assert_array_equal(rows(kind, [9, 7, 7], [0, 4, 1], (3,))[1:], first[[4, 1]])
+    assert len(np.unique(np.concatenate([first, draw(kind, 5, 8, (3,))]))) == 30
+
+
+def test_rows_are_uncorrelated():
+    values = draw("normal", 4000, 3, (2,))
+    assert scipy.stats.kstest(values.ravel(), "norm").pvalue > 1e-3
+    lagged = [np.corrcoef(values[:-1, 0], values[1:, 0])[0, 1], np.corrcoef(values.T)[0, 1]]
+    assert np.abs(lagged).max() < 0.06

@@ -21,10 +21,7 @@ def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tens
     Returns:
         (batch, new height, new width, channels).
     """
-    sizes = [
-        dynamic if static is None else static
-        for static, dynamic in zip(images.shape[1:3], tf.unstack(tf.shape(images)[1:3]), strict=True)
-    ]
+    sizes = _height_and_width(images)
     sides = [(margin, margin + -size % multiple) for size in sizes]
     if all(isinstance(size, int) and max(side) < size for size, side in zip(sizes, sides, strict=True)):
         return tf.pad(images, [(0, 0), *sides, (0, 0)], mode="REFLECT")
@@ -42,8 +39,10 @@ def _mirrored(size: int | tf.Tensor, before: int, after: int | tf.Tensor) -> tf.
 
 def cropped(images: tf.Tensor, like: tf.Tensor, margin: int = MARGIN) -> tf.Tensor:
     """What `reflected` added cut away again, to the height and width of other images."""
-    height, width = (
-        dynamic if static is None else static
-        for static, dynamic in zip(like.shape[1:3], tf.unstack(tf.shape(like)[1:3]), strict=True)
-    )
+    height, width = _height_and_width(like)
     return images[:, margin : margin + height, margin : margin + width]
+
+
+def _height_and_width(images: tf.Tensor) -> list[int | tf.Tensor]:
+    """Numbers where they are known while a graph is traced, else scalars."""
+    return [tf.shape(images)[i] if images.shape[i] is None else images.shape[i] for i in (1, 2)]
