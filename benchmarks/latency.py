@@ -52,7 +52,7 @@ def export(folder: Path, size: int, formats: list[str]) -> dict[str, str]:
 
 
 def measure(path: str, threads: int, runs: int) -> dict:
-    """Measures a file of ours."""
+    """Measures a file of ours, in a process that `latency.measure` starts."""
     from keras_gen.export import latency
 
     found = latency.measure(path, threads, runs)
@@ -90,13 +90,11 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="inferences a measurement (default 20)")
     parser.add_argument("--rounds", type=int, default=3, help="turns of every contender (default 3)")
     parser.add_argument("--formats", nargs="+", choices=FORMATS, default=list(FORMATS))
-    parser.add_argument("--single", help="measure one file, or the peer, once and stop")
+    parser.add_argument("--peer", action="store_true", help="measure the peer once and stop")
     options = parser.parse_args()
     shared = {"threads": options.threads, "runs": options.runs}
-    if options.single:
-        peer = options.single == PEER
-        found = measure_peer(options.size, **shared) if peer else measure(options.single, **shared)
-        print(json.dumps(found))
+    if options.peer:
+        print(json.dumps(measure_peer(options.size, **shared)))
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with tempfile.TemporaryDirectory() as folder:
@@ -112,7 +110,7 @@ def main() -> None:
         times: dict[str, list[float]] = {name: [] for name in contenders}
         for number in range(options.rounds):
             for name, target in contenders.items():
-                line = run([__file__, "--single", target, *arguments])
+                line = run([__file__, "--peer", *arguments]) if name == PEER else measure(target, **shared)
                 times[name].append(line["median_ms"])
                 print(json.dumps({"round": number + 1, "name": name, **shared, **line}), flush=True)
     medians = {name: round(statistics.median(values), 3) for name, values in times.items()}
