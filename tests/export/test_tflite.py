@@ -1,6 +1,7 @@
 """TFLite files: what they hold, what they give, and the exports that are refused."""
 
 import json
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -9,7 +10,7 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 import keras_gen as kg
-from keras_gen.export import flatbuffer, latency, metadata, tflite, to_tflite
+from keras_gen.export import flatbuffer, latency, metadata, tflite, to_tflite, verify
 from keras_gen.export.quiet import quiet
 from keras_gen.export.signatures import examples, signatures
 from keras_gen.export.verify import VerificationError
@@ -222,3 +223,17 @@ def test_the_same_model_makes_the_same_file(models, tmp_path):
     for name in ("a", "b"):
         to_tflite(models("conditional-vae"), tmp_path / f"{name}.tflite", **QUIET)
     assert (tmp_path / "a.tflite").read_bytes() == (tmp_path / "b.tflite").read_bytes()
+
+
+def test_the_package_has_its_styles_for_phones():
+    """The file is of the weights beside it."""
+    path = Path(kg.style.__file__).parent / "weights" / "eight-styles-512.tflite"
+    model, interpreter = kg.style.pretrained(), Interpreter(str(path), num_threads=2)
+    stylize = interpreter.get_signature_runner("stylize")
+    photograph = np.round(127.5 * (verify.natural((1, 512, 512, 3), seed=3) + 1)).astype("uint8")
+    for index in (2, 7):
+        weights = np.eye(8, dtype="float32")[[index]]
+        painted = stylize(image=photograph, weights=weights, strength=np.ones(1, "float32"))["image"]
+        wanted = 127.5 * (model.stylize(photograph / 127.5 - 1, index) + 1)
+        error = np.mean(np.square(np.clip(wanted, 0, 255) - painted))
+        assert 10 * np.log10(255**2 / error) > 30
