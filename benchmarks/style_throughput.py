@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 
 from processes import run
@@ -27,29 +26,18 @@ STYLES = 8
 
 def measure_ours(batch: int, precision: str, steps: int, size: int, width: int, separable: bool) -> dict:
     """Times `fit` in this process: the median step after three that warm up."""
-    import keras
     import numpy as np
+    from clock import Clock
 
     from keras_gen.networks.transformer_net import transformer_net
+    from keras_gen.optimizers import Adam
     from keras_gen.precision import scope
     from keras_gen.style import FastStyleTransfer
-
-    class Clock(keras.callbacks.Callback):
-        """Reads the loss, as a progress bar does, and the time at each step's end."""
-
-        ends: list[float]
-
-        def on_train_begin(self, logs=None):
-            self.ends = []
-
-        def on_train_batch_end(self, batch, logs=None):
-            float(logs["loss"])
-            self.ends.append(time.perf_counter())
 
     with scope(precision):
         network = transformer_net(STYLES, width=width, separable=separable)
     model = FastStyleTransfer(network, range(STYLES), features={"backbone": "random"}, seed=0)
-    model.compile()
+    model.compile(Adam(1e-3))
     rng = np.random.default_rng(0)
     model.adapt(list(rng.uniform(-1, 1, (STYLES, 64, 64, 3)).astype("float32")))
     images = rng.uniform(-1, 1, (batch * (steps + 3), size, size, 3)).astype("float32")

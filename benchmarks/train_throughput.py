@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import time
 from pathlib import Path
 
 from processes import run
@@ -27,22 +26,10 @@ CRITIC_STEPS = 3
 
 def measure_ours(batch: int, precision: str, steps: int) -> dict:
     """Times `fit` in this process: the median step after three that warm up."""
-    import keras
     import numpy as np
+    from clock import Clock
 
     import keras_gen as kg
-
-    class Clock(keras.callbacks.Callback):
-        """Reads the losses, as a progress bar does, and the time at each step's end."""
-
-        ends: list[float]
-
-        def on_train_begin(self, logs=None):
-            self.ends = []
-
-        def on_train_batch_end(self, batch, logs=None):
-            float(logs["generator_loss"])
-            self.ends.append(time.perf_counter())
 
     model = kg.build(
         "wgan-gp",
