@@ -68,6 +68,8 @@ def measure(path: str | os.PathLike[str], threads: int = 1, runs: int = 50) -> R
     path = Path(path)
     if threads < 1 or runs < 1:
         raise ValueError(f"threads and runs must be at least 1; received {threads} and {runs}.")
+    if path.is_dir():
+        raise IsADirectoryError(21, "This is a folder, not a TFLite file", str(path))
     if not path.is_file():
         raise FileNotFoundError(2, "There is no such file", str(path))
     # Not by -m: that would import keras_gen, and its modules' names must not hide others.
@@ -81,13 +83,22 @@ def measure(path: str | os.PathLike[str], threads: int = 1, runs: int = 50) -> R
                 f"Measuring needs the LiteRT runtime: pip install ai-edge-litert ({found['missing']})."
             )
         if "error" in found:
-            raise ValueError(f"{path} cannot be run by LiteRT: {' '.join(found['error'].split())}")
+            reason = " ".join(found["error"].split())
+            if _identifier(path) != b"TFL3" or "latbuffer" in reason:
+                raise ValueError(f"{path} is not a TFLite file, or it is cut short.")
+            raise ValueError(f"{path} cannot be run by LiteRT: {reason}")
         return Run(**found)
     reason = (done.stderr.strip().splitlines() or ["no message"])[-1]
     raise ValueError(
         f"{path} cannot be run by LiteRT: its process ended with code {done.returncode} ({reason}). The file "
         "may be damaged: export it again."
     )
+
+
+def _identifier(path: Path) -> bytes:
+    """What stands in a TFLite file's bytes 4 to 8."""
+    with path.open("rb") as file:
+        return file.read(8)[4:]
 
 
 def _memory(peak: bool = False) -> int:

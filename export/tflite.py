@@ -30,6 +30,7 @@ from keras_gen.export.signatures import Port, Signature, signatures
 QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 #: Height and width of images where any size goes and none is asked for.
 DEFAULT_SIZE = 512
+LARGEST_SIZE = 4096  # of a side, in pixels: more than that takes all memory of a phone
 _VARIABLES = {"VAR_HANDLE", "READ_VARIABLE", "ASSIGN_VARIABLE", "CALL_ONCE"}
 _REPRESENTATIVES = 32
 _MARGIN = 1.0  # decibels, since other images come than those that ranges are measured on
@@ -59,7 +60,8 @@ def to_tflite(
 
     Args:
         model: any with export signatures.
-        path: ends in .tflite. Several signatures or sizes each add to the name: `style-512x512.tflite`.
+        path: ends in .tflite; a file that is there is replaced. Several signatures or sizes each add to the
+            name: `style-512x512.tflite`.
         quantization: "float32"; "float16", weights in half precision; "dynamic", 8-bit weights and
             activations in float between the heavy operators; "int8", both in 8 bits, for which ranges are
             measured on representative images.
@@ -114,6 +116,8 @@ def to_tflite(
     with tempfile.TemporaryDirectory() as folder:
         made = []
         for target, (one, size) in targets.items():
+            if verbose:
+                print(f"{target}: converting, comparing with the model, measuring", flush=True)
             aside = Path(folder) / target.name
             content, layers = _convert(
                 model, one, size, quantization, samples, keep_float, uint8, license, Path(folder)
@@ -141,7 +145,11 @@ def _check(path: Path, quantization: str, keep_float: str | Sequence[str]) -> No
         raise ValueError(f"The file's name must end in .tflite; received {str(path)!r}.")
     if keep_float and quantization != "int8":
         raise ValueError(f"keep_float is for int8; {quantization} has no layers to keep in float.")
+    if path.is_dir():
+        raise IsADirectoryError(21, "This is a folder; a file is to be written", str(path))
     there = next(folder for folder in path.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(20, "This is a file; a folder is to be written to", str(there))
     if not os.access(there, os.W_OK | os.X_OK):
         raise PermissionError(13, "The folder cannot be written", str(there))
 
@@ -158,7 +166,7 @@ def _chosen(model: Any, wanted: str | Sequence[str] | None) -> list[Signature]:
         if name not in portable:
             raise ValueError(
                 f"The signature {name!r} draws random numbers, for which TFLite has no built-in operators: "
-                f"choose from {', '.join(portable)}."
+                f"choose from {', '.join(portable)}, or export a SavedModel, which has it."
             )
     return [known[name] for name in dict.fromkeys(names)]
 
@@ -170,10 +178,11 @@ def _sizes(image_size: Any) -> list[tuple[int, int]]:
     sizes = []
     for one in given:
         pair = (one, one) if isinstance(one, (int, np.integer)) else tuple(one)
-        if len(pair) != 2 or not all(isinstance(side, (int, np.integer)) and side > 0 for side in pair):
+        whole = len(pair) == 2 and all(isinstance(side, (int, np.integer)) for side in pair)
+        if not whole or not 0 < min(pair) <= max(pair) <= LARGEST_SIZE:
             raise ValueError(
-                "image_size must be a number of pixels, (height, width), or a list of such; received "
-                f"{image_size!r}."
+                f"image_size must be a number of pixels from 1 to {LARGEST_SIZE}, (height, width), or a list "
+                f"of such; received {image_size!r}."
             )
         sizes.append((int(pair[0]), int(pair[1])))
     return list(dict.fromkeys(sizes))
@@ -239,7 +248,8 @@ def _convert(
             return made
 
         if quantization == "int8":
-            given = verify.trials(signature, len(samples), 1, samples, size)
+            count = _REPRESENTATIVES if samples is None else len(samples)  # latents need no images
+            given = verify.trials(signature, count, 1, samples, size)
             given = pixels.quantized(given, inputs)
             content, layers = quantize.int8(
                 converter, given, keep_float, names, verify.PSNR["int8"] + _MARGIN

@@ -92,7 +92,8 @@ class Report:
         """The format's bound in words."""
         if self.format in PSNR:
             return f"at least {PSNR[self.format]:g} dB"
-        return f"at most {LARGEST[self.format]:g}"
+        grey = any(one.measure == "pixels" for one in self.differences.values())
+        return f"at most {LARGEST[self.format]:g}" + (", or one of 255 levels" if grey else "")
 
     def within(self, output: str) -> bool:
         """Whether an output is within the bound."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keras_gen.cli.console import console
+from keras_gen.cli.console import say, show
+from keras_gen.cli.errors import explain
+
+if TYPE_CHECKING:
+    from keras_gen.export.latency import Run
 
 
 def benchmark(
@@ -25,40 +29,33 @@ def benchmark(
     """
     from keras_gen.export import latency
 
-    found = {}
-    for path in files:
-        if path in found:
+    refused: Exception | None = None
+    for path in dict.fromkeys(files):
+        try:
+            found = [latency.measure(path, number, runs) for number in dict.fromkeys(threads or (1, 2))]
+        except (OSError, ValueError) as error:  # the others are measured all the same
+            if refused is not None:
+                show(explain(refused))
+            refused = error
             continue
-        found[path] = [latency.measure(path, number, runs) for number in dict.fromkeys(threads or (1, 2))]
-    _show(found)
+        inputs = ", ".join(f"{name} {about}" for name, about in found[0].inputs.items())
+        say(f"{path}: {_size(path.stat().st_size)}, takes {inputs}")
+        for run in found:
+            say(f"  {_line(run)}")
+    if refused is not None:
+        raise refused
 
 
-def _show(found: dict[Path, list]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
+def _line(run: Run) -> str:
     from keras_gen.export import latency
 
-    table = Table("file", "inputs")
-    for name in ("threads", "median", "fastest", "runs", "peak memory", "size", "partitions"):
-        table.add_column(name, justify="right")
-    table.add_column("outside the delegate")
-    for path, measured in found.items():
-        for run in measured:
-            outside = ", ".join(f"{count} {name}" for name, count in run.outside.items())
-            table.add_row(
-                Text(str(path)),
-                Text("\n".join(f"{name}: {about}" for name, about in run.inputs.items())),
-                str(run.threads),
-                latency.milliseconds(run.median_ms),
-                latency.milliseconds(run.fastest_ms),
-                str(run.runs),
-                _size(run.peak_memory_bytes),
-                _size(path.stat().st_size),
-                str(run.partitions),
-                outside or "none",
-            )
-    console().print(table, soft_wrap=False)
+    outside = ", ".join(f"{count} {name}" for name, count in run.outside.items())
+    return (
+        f"{run.threads} thread{'s' * (run.threads > 1):1}  median {latency.milliseconds(run.median_ms)}, "
+        f"fastest {latency.milliseconds(run.fastest_ms)} of {run.runs}; "
+        f"peak memory {_size(run.peak_memory_bytes)}; {run.partitions} "
+        f"partition{'s' * (run.partitions != 1)}, outside of the delegate: {outside or 'none'}"
+    )
 
 
 def _size(count: int) -> str:

@@ -16,6 +16,7 @@ _FORMATS = ("saved-model", "tflite", "both")
 _QUANTIZATIONS = ("float32", "float16", "dynamic", "int8")
 _IMAGES = 32  # real ones, to compare and to measure ranges on
 _SIZE = 512  # of them, where any size goes
+_LARGEST = 4096  # side of a TFLite file's images
 
 
 def export(
@@ -31,7 +32,7 @@ def export(
             "--out",
             "-o",
             help="Folder of the model, to which a SavedModel adds its next version, or a version in it; or, "
-            "of tflite, a .tflite file.  [default: saved_models/NAME]",
+            "of tflite, a .tflite file. TFLite files there are replaced.  [default: saved_models/NAME]",
         ),
     ] = None,
     signature: Annotated[
@@ -88,7 +89,8 @@ def export(
 
     A SavedModel stands in saved_models/NAME/VERSION, with models.config and serve.sh beside NAME; a server
     that polls the folder takes the new version. TFLite files stand in saved_models/NAME. Each is compared
-    with the model before it is there, and its report printed and kept.
+    with the model before it is there, and its report printed and kept. In a report, partitions are the parts
+    that LiteRT's fast kernels (the XNNPACK delegate) run as a whole, and what is outside of them runs slower.
 
     Examples:
 
@@ -106,6 +108,7 @@ def export(
         "--web": web,
     }
     _check(format, out, quantization, tflite_options)
+    _check_places(out, web)
     sizes = [_size(text) for text in image_size or []]
     start_tensorflow()
     from keras_gen.export.signatures import signatures
@@ -124,7 +127,7 @@ def export(
 
         reports = to_tflite(
             trained.model,
-            _tflite_path(out, quantization or "float16"),
+            _tflite_path(out, quantization or "float16", uint8, _one_size(table, signature, sizes)),
             quantization or "float16",
             image_size=sizes or None,
             signature=signature,
@@ -155,26 +158,47 @@ def _check(format: str, out: Path | None, quantization: str | None, tflite_optio
         raise ValueError(
             f"--quantization must be one of {', '.join(_QUANTIZATIONS)}; received {quantization!r}."
         )
+    if tflite_options["--keep-float"] and quantization != "int8":
+        raise ValueError("--keep-float is for int8: add --quantization int8, or leave it out.")
     if out is not None and out.suffix == ".tflite" and format != "tflite":
         raise ValueError(f"{out} is a TFLite file: choose --format tflite, or a folder for --out.")
 
 
+def _check_places(out: Path | None, web: Path | None) -> None:
+    """Before minutes of work, that files and folders can be where they are wanted."""
+    if out is not None and out.suffix == ".tflite" and out.is_dir():
+        raise ValueError(f"{out} is a folder, and a TFLite file is a file: give another --out.")
+    for option, folder in (("--out", out), ("--web", web)):
+        if folder is not None and folder.suffix != ".tflite" and folder.is_file():
+            raise ValueError(f"{folder} is a file, and {option} takes a folder: give another.")
+
+
 def _size(text: str) -> tuple[int, int]:
     """ "512" or "384x512", height first, as height and width."""
-    height, _, width = text.lower().partition("x")
-    try:
-        return int(height), int(width or height)
-    except ValueError:
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isdecimal() and 0 < int(side) <= _LARGEST for side in sides):
         raise ValueError(
-            f"--image-size is pixels or HEIGHTxWIDTH, e.g. 512 or 384x512; received {text!r}."
-        ) from None
+            f"--image-size is pixels or HEIGHTxWIDTH, from 1 to {_LARGEST}, e.g. 512 or 384x512; received "
+            f"{text!r}."
+        )
+    return int(sides[0]), int(sides[-1])
 
 
-def _tflite_path(out: Path, quantization: str) -> Path:
+def _one_size(table: Any, signature: list[str] | None, sizes: list[tuple[int, int]]) -> str:
+    """What a name says of the size of a model of any size; of several, `to_tflite` says it."""
+    first = table.get(signature[0]) if signature else next(iter(table.values()))
+    if first is None or len(sizes) > 1 or not any(None in port.shape for port in first.inputs):
+        return ""
+    height, width = sizes[0] if sizes else (_SIZE, _SIZE)
+    return f"-{height}x{width}"
+
+
+def _tflite_path(out: Path, quantization: str, uint8: bool, size: str) -> Path:
     if out.suffix == ".tflite":
         return out
     folder = out.parent if out.name.isdigit() else out
-    return folder / f"{folder.resolve().name}-{quantization}.tflite"
+    pixels = "-uint8" if uint8 else ""
+    return folder / f"{folder.resolve().name}-{quantization}{pixels}{size}.tflite"
 
 
 def _images(trained: Trained, spec: str | None, needed: bool) -> Any:

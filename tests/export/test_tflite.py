@@ -204,6 +204,7 @@ def test_what_is_too_far_leaves_nothing_behind(models, tmp_path, monkeypatch):
         ("gan", {"keep_float": "auto"}, "keep_float is for int8"),
         ("fast", {"image_size": (64, 64, 3)}, "image_size must be"),
         ("fast", {"image_size": 0}, "image_size must be"),
+        ("fast", {"image_size": [64, 5000]}, "from 1 to 4096"),
         ("fast", {"quantization": "int8", "image_size": 64}, "pass representative"),
     ],
 )
@@ -211,6 +212,12 @@ def test_what_cannot_be_exported_is_said_at_once(models, tmp_path, name, options
     with pytest.raises(ValueError, match=message):
         to_tflite(models(name), tmp_path / "a.tflite", **QUIET, **options)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_generator_needs_no_images_for_int8(models, tmp_path):
+    (report,) = to_tflite(models("gan"), tmp_path / "a.tflite", "int8", keep_float="auto", **QUIET)
+    assert report.passed
+    assert report.layers
 
 
 def test_a_read_only_folder_is_refused_before_the_work(models, tmp_path, monkeypatch):
