@@ -12,6 +12,7 @@ from keras_gen import style
 from keras_gen.callbacks.checkpoint import LAST
 from keras_gen.runs.folder import Run
 from keras_gen.runs.settings import Settings
+from keras_gen.style.settings import began
 
 
 class Trained(NamedTuple):
@@ -44,7 +45,7 @@ def load_trained(source: str | Path, checkpoint: str = "last") -> Trained:
     name = path.resolve().stem if path.is_file() else path.resolve().name
     file = path / "checkpoints" / LAST if path.is_dir() else path
     run = Run(path)
-    if run.config.is_file() or (path.is_dir() and not file.is_file()):
+    if (run.config.is_file() and not began(run)) or (path.is_dir() and not file.is_file()):
         return Trained(run.load(checkpoint), name, run.settings())
     if file.suffix == ".npz":
         return Trained(style.pretrained(file), name, None)

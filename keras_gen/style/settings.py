@@ -50,12 +50,8 @@ def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[s
     path = Run(folder).config
     if not path.is_file():
         raise FileNotFoundError(f"There is no checkpoint to resume in {folder}: leave --resume out.")
-    try:
-        before = json.loads(path.read_text(encoding="utf-8"))
-        known = {"method", "styles", "content"} <= set(before)
-    except (ValueError, TypeError):
-        known = False
-    if not known:
+    before = _read(path)
+    if before is None:
         raise ValueError(f"{path} does not hold the settings of a style training.")
     changes = _absolute(given or {})
     for name, value in changes.items():
@@ -66,6 +62,20 @@ def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[s
                 f"{value}: leave the option out, or begin another run with another --out."
             )
     return {**before, **changes}
+
+
+def began(run: Run) -> bool:
+    """Whether a run is a style training's, by its `config.json`."""
+    return run.config.is_file() and _read(run.config) is not None
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    """The settings in a file, or None where they are not a style training's."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return found if {"method", "styles", "content"} <= set(found) else None
+    except (ValueError, TypeError):
+        return None
 
 
 def _absolute(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ import pytest
 import tensorflow as tf
 
 from keras_gen import runs
+from keras_gen.runs.folder import Run
 from keras_gen.runs.trained import load_trained
+from keras_gen.style.settings import remember
 
 
 @pytest.fixture
@@ -71,6 +73,12 @@ def test_models_by_what_a_user_calls_them(trained, here):
     assert load_trained(trained).settings.model == "gan"
     by_file = load_trained(trained / "checkpoints" / "last.keras")
     assert (by_file.name, by_file.settings) == ("last", None)
+    run = Run(here / "painter")
+    run.checkpoints.mkdir(parents=True)
+    load_trained("eight-styles").model.save(run.checkpoints / "last.keras")
+    remember(run, "fast", {"styles": "paintings", "content": "photos"})
+    assert load_trained(run.folder).name == "painter"
+    assert len(load_trained(run.folder).model.styles) == 8
 
 
 @pytest.mark.parametrize(
