@@ -43,10 +43,24 @@ class Run:
     outside: dict[str, int]
     inputs: dict[str, str]
 
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' * (self.threads > 1)}"
+        outside = ", ".join(f"{count} {name}" for name, count in self.outside.items())
+        return (
+            f"{threads:12}median {milliseconds(self.median_ms)}, fastest {milliseconds(self.fastest_ms)} of "
+            f"{self.runs}; peak memory {size(self.peak_memory_bytes)}; {self.partitions} "
+            f"partition{'s' * (self.partitions != 1)}, outside of the delegate: {outside or 'none'}"
+        )
+
 
 def milliseconds(value: float) -> str:
     """A latency in words, of three decimals where it is short."""
     return f"{value:.2f} ms" if value >= 1 else f"{value:.3f} ms"
+
+
+def size(count: int) -> str:
+    """A number of bytes in words."""
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
 
 
 def measure(path: str | os.PathLike[str], threads: int = 1, runs: int = 50) -> Run:

@@ -320,12 +320,7 @@ def _lines(report: Report):
         )
     yield f"  {'operators':12}" + ", ".join(f"{n} {name}" for name, n in report.operators.items())
     for run in report.latency:
-        left = ", ".join(f"{n} {name}" for name, n in run.outside.items()) or "none"
-        threads = f"{run.threads} thread" + "s" * (run.threads > 1)
-        yield (
-            f"  {threads:12}{latency.milliseconds(run.median_ms)} (median of {run.runs}), peak memory "
-            f"{run.peak_memory_bytes / 1e6:.1f} MB, {run.partitions} partitions, outside: {left}"
-        )
+        yield f"  {run}"
     for layer in report.layers[:_SHOWN]:
         yield f"  {'layer':12}{layer}"
     if len(report.layers) > _SHOWN:

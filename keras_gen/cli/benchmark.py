@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from keras_gen.cli.console import say, show
 from keras_gen.cli.errors import explain
-
-if TYPE_CHECKING:
-    from keras_gen.export.latency import Run
 
 
 def benchmark(
@@ -39,24 +36,8 @@ def benchmark(
             refused = error
             continue
         inputs = ", ".join(f"{name} {about}" for name, about in found[0].inputs.items())
-        say(f"{path}: {_size(path.stat().st_size)}, takes {inputs}")
+        say(f"{path}: {latency.size(path.stat().st_size)}, takes {inputs}")
         for run in found:
-            say(f"  {_line(run)}")
+            say(f"  {run}")
     if refused is not None:
         raise refused
-
-
-def _line(run: Run) -> str:
-    from keras_gen.export import latency
-
-    outside = ", ".join(f"{count} {name}" for name, count in run.outside.items())
-    return (
-        f"{run.threads} thread{'s' * (run.threads > 1):1}  median {latency.milliseconds(run.median_ms)}, "
-        f"fastest {latency.milliseconds(run.fastest_ms)} of {run.runs}; "
-        f"peak memory {_size(run.peak_memory_bytes)}; {run.partitions} "
-        f"partition{'s' * (run.partitions != 1)}, outside of the delegate: {outside or 'none'}"
-    )
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.1f} kB"
