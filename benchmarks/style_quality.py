@@ -2,11 +2,11 @@
 
 Over pairs of photographs and paintings, the sum of content and style loss in VGG-16's features (Johnson et
 al.'s: content relu3_3; style relu1_2, relu2_2, relu3_3 and relu4_3; each relative to the picture's own, and
-style ten times as heavy, as FastStyleTransfer is trained) of
+style `--style-weight` times as heavy) of
 
 * the photograph itself,
-* L-BFGS from the photograph (or, `--init noise`, from noise, as in Johnson et al.), after 10, 20, 30, 50 and
-  80 iterations,
+* L-BFGS from noise, as in Johnson et al. (or, `--init content`, from the photograph), after 10, 20, 30, 50
+  and 80 iterations,
 * `stylize` of a FastStyleTransfer, for paintings whose file names hold the name of one of its styles, and of
   an AdaINStyleTransfer, for all.
 
@@ -23,30 +23,37 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from keras_gen.image import load_image, save_grid
 from keras_gen.networks.vgg import vgg
-from keras_gen.style import GatysStyleTransfer, gram_matrix, pretrained
+from keras_gen.style import GatysStyleTransfer, pretrained
 from keras_gen.style.pictures import fitted, resized
 
 CONTENT, STYLE = ("relu3_3",), ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
-STYLE_WEIGHT = 10.0
+PAINTING = 512  # longer side in pixels, whatever the photograph's: networks learn strokes at this scale
 ITERATIONS = (10, 20, 30, 50, 80)
 
 
-def pictures(folder: Path, count: int | None) -> Iterator[tuple[str, np.ndarray]]:
-    """The images of a folder in the order of their names, evenly chosen if there are more than wanted."""
-    paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
-    if count is not None and count < len(paths):
-        paths = [paths[i] for i in np.linspace(0, len(paths) - 1, count).round().astype(int)]
-    for path in paths:
-        yield path.stem, load_image(path, 1024)
+def pictures(folder: Path) -> list[Path]:
+    """The images of a folder in the order of their names."""
+    return sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
+
+
+def paired(photos: list[Path], paintings: list[Path], count: int | None) -> list[tuple[Path, Path]]:
+    """All pairs, or so many, of which no photograph and no painting is in more than need be."""
+    if count is None:
+        return list(itertools.product(photos, paintings))
+    both = (itertools.cycle(_spread(paths, count)) for paths in (photos, paintings))
+    return list(itertools.islice(zip(*both, strict=True), count))
+
+
+def _spread(paths: list[Path], count: int) -> list[Path]:
+    return [paths[i] for i in np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)]
 
 
 def squared(image: np.ndarray, size: int) -> np.ndarray:
@@ -56,17 +63,11 @@ def squared(image: np.ndarray, size: int) -> np.ndarray:
     return np.clip(resized(image[top : top + side, left : left + side], (size, size)), -1, 1)
 
 
-def energies(features: keras.Model, style: np.ndarray) -> dict[str, float]:
-    """The mean square of the style's Gram matrices by layer: weights that make it Johnson's sum of layers."""
-    found = features(style[None])
-    return {tap: float(tf.reduce_mean(tf.square(gram_matrix(found[tap])))) for tap in STYLE}
-
-
-def measured(model: GatysStyleTransfer, image: np.ndarray | None = None) -> dict[str, float]:
-    """Content and style loss and their sum."""
-    found = model.measure(model.image if image is None else image)
-    content, style = found["content_loss"], STYLE_WEIGHT * found["style_loss"]
-    return {"loss": content + style, "content": content, "style": style}
+def measured(model: GatysStyleTransfer, image: np.ndarray, style_weight: float) -> dict[str, float]:
+    """Content and style loss, and their sum."""
+    found = model.measure(image)
+    content, style = found["content_loss"], found["style_loss"]
+    return {"loss": content + style_weight * style, "content": content, "style": style}
 
 
 def lookup(names: list[str], painting: str) -> str | None:
@@ -97,11 +98,14 @@ def main() -> None:
     parser.add_argument("--fast", help="a FastStyleTransfer: packed styles or a .keras file")
     parser.add_argument("--adain", help="an AdaINStyleTransfer: packed, or a .keras file")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side (default 512)")
-    parser.add_argument("--count", type=int, help="photographs and paintings to take (default all)")
+    parser.add_argument(
+        "--pairs", type=int, help="how many, of pictures evenly chosen (default all there are)"
+    )
     parser.add_argument("--backbone", default="auto", help="weights of VGG-16 (default auto)")
     precisions = ("float32", "bfloat16")
     parser.add_argument("--precision", default="float32", choices=precisions, help="of the optimization")
-    parser.add_argument("--init", default="content", choices=("content", "noise"), help="where it starts")
+    parser.add_argument("--style-weight", type=float, default=5.0, help="of the style loss (default 5)")
+    parser.add_argument("--init", default="noise", choices=("noise", "content"), help="where it starts")
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     options = parser.parse_args()
 
@@ -129,48 +133,48 @@ def main() -> None:
         lines.append(line)
         print(json.dumps(line), flush=True)
 
-    for painting_name, painting in pictures(options.paintings, options.count):
-        (style,) = fitted(painting, options.size)
-        weights = energies(exact, style)
-        for photo_name, photo in pictures(options.photos, options.count):
-            content = squared(photo, options.size)
-            settings = {
-                "content_layers": CONTENT,
-                "style_layers": weights,
-                "style_weight": STYLE_WEIGHT,
-                "total_variation_weight": 0.0,
-            }
-            judge = GatysStyleTransfer(content, style, backbone=exact, **settings)
-            model = GatysStyleTransfer(
-                content, style, backbone=optimized, init=options.init, seed=0, **settings
-            )
-            model.compile("lbfgs")
-            pair = {"photo": photo_name, "painting": painting_name, "size": options.size}
-            curve = {0: measured(judge, model.image)["loss"]}
-            report(**pair, method="photograph", **measured(judge, content))
-            seconds = 0.0
-            for before, after in itertools.pairwise((0, *ITERATIONS)):
-                begun = time.perf_counter()
-                model.fit(after - before, verbose=0)
-                seconds += time.perf_counter() - begun
-                found = measured(judge, model.image)
-                curve[after] = found["loss"]
-                report(**pair, method="gatys", iterations=after, seconds=round(seconds, 2), **found)
-            images = [content, model.image]
-            for name, stylize in stylizers.items():
-                stylize(content, painting_name, style)  # traced, which is no part of the time
-                begun = time.perf_counter()
-                image = stylize(content, painting_name, style)
-                if image is None:
-                    continue
-                seconds = round(time.perf_counter() - begun, 3)
-                found = measured(judge, np.clip(image, -1, 1))
-                iterations = round(equivalent(curve, found["loss"]), 1)
-                report(**pair, method=name, seconds=seconds, equivalent_iterations=iterations, **found)
-                images.append(image)
-            if options.out is not None:
-                save_grid(np.stack(images), options.out / f"{photo_name}--{painting_name}.png", columns=4)
-            keras.backend.clear_session()
+    for photo_path, painting_path in paired(
+        pictures(options.photos), pictures(options.paintings), options.pairs
+    ):
+        (style,) = fitted(load_image(painting_path, 1024), PAINTING)
+        content = squared(load_image(photo_path, 1024), options.size)
+        photo_name, painting_name = photo_path.stem, painting_path.stem
+        settings = {
+            "content_layers": CONTENT,
+            "style_layers": STYLE,
+            "style_weight": options.style_weight,
+            "total_variation_weight": 0.0,
+            "style_scale": PAINTING / options.size,
+        }
+        judge = GatysStyleTransfer(content, style, backbone=exact, **settings)
+        model = GatysStyleTransfer(content, style, backbone=optimized, init=options.init, seed=0, **settings)
+        model.compile("lbfgs")
+        pair = {"photo": photo_name, "painting": painting_name, "size": options.size}
+        curve = {0: measured(judge, model.image, options.style_weight)["loss"]}
+        report(**pair, method="photograph", **measured(judge, content, options.style_weight))
+        seconds = 0.0
+        for before, after in itertools.pairwise((0, *ITERATIONS)):
+            begun = time.perf_counter()
+            model.fit(after - before, verbose=0)
+            seconds += time.perf_counter() - begun
+            found = measured(judge, model.image, options.style_weight)
+            curve[after] = found["loss"]
+            report(**pair, method="gatys", iterations=after, seconds=round(seconds, 2), **found)
+        images = [content, model.image]
+        for name, stylize in stylizers.items():
+            stylize(content, painting_name, style)  # traced, which is no part of the time
+            begun = time.perf_counter()
+            image = stylize(content, painting_name, style)
+            if image is None:
+                continue
+            seconds = round(time.perf_counter() - begun, 3)
+            found = measured(judge, np.clip(image, -1, 1), options.style_weight)
+            iterations = round(equivalent(curve, found["loss"]), 1)
+            report(**pair, method=name, seconds=seconds, equivalent_iterations=iterations, **found)
+            images.append(image)
+        if options.out is not None:
+            save_grid(np.stack(images), options.out / f"{photo_name}--{painting_name}.png", columns=4)
+        keras.backend.clear_session()
 
     # Networks are compared with the optimization of those pairs that they have painted.
     for name in stylizers:

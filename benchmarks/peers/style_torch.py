@@ -135,8 +135,10 @@ def step():
         grams = [gram(tap) for tap in taps]
     content_loss = (taps[2].float() - content).square().mean((1, 2, 3)) / (content.square().mean((1, 2, 3)) + 1e-3)
     wanted = [torch.einsum("bs,sij->bij", weights, target) for target in targets]
-    style = sum((a - b).square().mean((1, 2)) for a, b in zip(grams, wanted))
-    style = style / (sum(b.square().mean((1, 2)) for b in wanted) + 1e-3)
+    relative = [
+        (a - b).square().mean((1, 2)) / (b.square().mean((1, 2)) + 1e-3) for a, b in zip(grams, wanted)
+    ]
+    style = sum(relative) / len(relative)
     down, right = pictures.diff(dim=2).abs().mean(), pictures.diff(dim=3).abs().mean()
     loss = (content_loss + 6 * style).mean() + 0.1 * (down + right)
     optimizer.zero_grad()

@@ -18,7 +18,6 @@ from keras_gen.style.perceptual import (
     CONTENT_TAPS,
     STYLE_TAPS,
     content_losses,
-    gram_energy,
     style_losses,
     tone_losses,
 )
@@ -38,11 +37,10 @@ class FastStyleTransfer(FeedForwardStyle):
     """Style transfer by one pass through a network that holds many styles; Muon 4e-3.
 
     Each training image gets a style at random, and the loss `content_weight * content + style_weight *
-    style / energy + tone_weight * tone + total_variation_weight * total_variation`: content by VGG features
-    of the photograph, style by Gram matrices of the painting, tone by the photograph's brightness. The style
-    loss is divided by the painting's own energy (the style loss of a picture without features) and the
-    content loss by the photograph's mean square of features, so that the weights mean the same for every
-    painting and every VGG.
+    style + tone_weight * tone + total_variation_weight * total_variation`: content by VGG features of the
+    photograph, style by Gram matrices of the painting, tone by the photograph's brightness. The content loss
+    is divided by the photograph's mean square of features, and the style loss of each of VGG's layers by the
+    painting's, so that the weights mean the same for every painting and every VGG, and every layer counts.
 
     Show it the paintings with `adapt` before `fit`. The file that `save` writes holds what it has learned of
     them; VGG is not in the file, and is only needed for training.
@@ -161,7 +159,7 @@ class FastStyleTransfer(FeedForwardStyle):
         features = self.vgg_features(pictures)
         nothing = {tap: tf.zeros_like(content[tap]) for tap in CONTENT_TAPS}
         content = content_losses(features, content) / (content_losses(nothing, content) + 1e-3)
-        style = style_losses(features, grams) / (gram_energy(grams) + 1e-3)
+        style = style_losses(features, grams)
         variation = mean_variation(pictures)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
         tone = tone_losses(pictures, images)
