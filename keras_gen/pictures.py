@@ -77,7 +77,7 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
         ValueError: It is not a picture, or is damaged or cut short.
         OSError: The system refuses to read it.
     """
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     name, file = _open(source)
     try:
@@ -92,6 +92,8 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
     except Exception as error:
         if isinstance(error, MemoryError):
             raise
+        if isinstance(error, UnidentifiedImageError):  # which tells of the file object at most
+            raise ValueError(f"{name} is not an image that Pillow can read.") from None
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ValueError(f"{name} is not an image that Pillow can read, or is damaged: {reason}.") from error
     return Picture(pixels, alpha, kind)

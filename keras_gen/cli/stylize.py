@@ -45,13 +45,17 @@ def stylize(
     size: Annotated[
         int | None,
         typer.Option(
-            min=16, help="Longer side in pixels.  [default: the image's; 512 with gatys and --sheet]"
+            min=16, help="Longer side in pixels.  [default: the image's; with gatys and --sheet at most 512]"
         ),
     ] = None,
     sheet: Annotated[
         bool, typer.Option("--sheet", help="One picture that shows the image in every style.")
     ] = False,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of gatys.")] = 150,
+    steps: Annotated[int | None, typer.Option(min=1, help="Steps of gatys.  [default: 150]")] = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="VGG's weights for gatys: auto, imagenet, hed, or a file.  [default: auto]"),
+    ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Run of train-style, or a .keras file, in place of the package's.")
     ] = None,
@@ -71,17 +75,18 @@ def stylize(
     from keras_gen.style import painter
 
     tell = _quiet if any(target == pictures.PIPE for _, target in pairs) else say
+    optimization = {name: given for name, given in (("steps", steps), ("backbone", backbone)) if given}
     if sheet:
-        if style:
-            raise ValueError("--sheet shows all styles: leave out --style.")
+        if style or optimization or method not in (None, "fast"):
+            raise ValueError("--sheet shows all styles of a network: leave out --style and what gatys takes.")
         painters = painter.every(model, strength=strength, preserve_color=preserve_color)
         paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
-        size = size or _SHEET_SIZE
     else:
         paint = painter.choose(
-            style or [], method, model, strength=strength, preserve_color=preserve_color, steps=steps
+            style or [], method, model, optimization, strength=strength, preserve_color=preserve_color
         )
-        size = size or paint.size
+    # Of its own accord it makes no picture larger.
+    largest = None if size else _SHEET_SIZE if sheet else paint.size
     failed, there = [], 0
     with bar("painting") as advance:
         for index, (source, target) in enumerate(pairs):
@@ -89,7 +94,10 @@ def stylize(
                 there += 1
                 continue
             try:
-                _one(paint, source, target, size, force, sheet, advance if not folder else _nothing)
+                picture = pictures.read(source)
+                if size is not None or (largest is not None and max(picture.pixels.shape[:2]) > largest):
+                    picture = picture.resized(size or largest)
+                _one(paint, picture, target, force, sheet, advance if not folder else _nothing)
             except (ValueError, OSError) as error:
                 if not folder:
                     raise
@@ -108,14 +116,9 @@ def stylize(
         raise ValueError(f"{len(failed)} of {len(pairs)} images could not be painted; the others are there.")
 
 
-def _one(
-    paint: Any, source: str, target: str, size: int | None, force: bool, sheet: bool, advance: Callable
-) -> None:
+def _one(paint: Any, picture: Any, target: str, force: bool, sheet: bool, advance: Callable) -> None:
     from keras_gen import pictures
 
-    picture = pictures.read(source)
-    if size is not None:
-        picture = picture.resized(size)
     if sheet:
         made = pictures.Picture(paint(picture.over_white, advance))
     else:
@@ -142,10 +145,12 @@ def _pairs(
         raise ValueError("- is one image by itself: give it alone.")
     if out is None or out == PIPE or (Path(out).exists() and not Path(out).is_dir()):
         raise ValueError("Several images go into a folder: name one by --out.")
-    pairs = []
+    pairs, into = [], Path(out).resolve()
     for image in images:
         root = Path(image)
         for path in find(root):
+            if into != root.resolve() and into in path.resolve().parents:
+                continue  # painted already
             inner = path.relative_to(root) if root.is_dir() else Path(path.name)
             pairs.append((str(path), str(Path(out) / same_ending(inner))))
     taken = [target for _, target in pairs]

@@ -15,6 +15,7 @@ from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
 from keras_gen.style.operators import adain, channel_moments, content_loss, moments_loss
+from keras_gen.style.pictures import checked
 
 _CONTENT_TAP = "relu4_1"
 _STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -244,15 +245,15 @@ class AdaINStyleTransfer(FeedForwardStyle):
             float32 (height, width, 3) in [-1, 1].
 
         Raises:
-            ValueError: pictures of another shape, or weights, masks or a strength that do not fit.
+            ValueError: pictures of another shape or range, or weights, masks or a strength that do not fit.
         """
-        image = np.asarray(image, np.float32)
-        paintings = [np.asarray(one, np.float32) for one in ([style] if np.ndim(style[0]) == 2 else style)]
-        for picture in (image, *paintings):
-            if picture.ndim != 3 or picture.shape[-1] != 3 or min(picture.shape) < 1:
-                raise ValueError(
-                    f"Pictures must be (height, width, 3), in [-1, 1]; received {picture.shape}."
-                )
+        image = checked(image, "image")
+        several = isinstance(style, (list, tuple)) or np.ndim(style) == 4
+        paintings = [checked(one, "painting") for one in (style if several else [style])]
+        if not paintings or not all(picture.size for picture in (image, *paintings)):
+            raise ValueError("stylize takes an image and a painting or more, none of them empty.")
+        if weights is not None and masks is not None:
+            raise ValueError("Blend paintings by weights, or by masks: give one of them.")
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1; received {strength}.")
         shares = self._shares(len(paintings), weights, masks, image.shape[:2])

@@ -147,8 +147,10 @@ def train_adain(
     if crop % 8:
         raise ValueError(f"crop must be a multiple of 8; received {crop}.")
     found = [read_painting(path, painting_size) for path in find_paintings(styles).values()]
+    photos = photographs(content, crop, batch_size, seed)
+    images = previewed(photos)
     if resume:
-        model = resumed(run, AdaINStyleTransfer)
+        model = resumed(run, AdaINStyleTransfer, steps)
         model.style_weight = float(style_weight)
         model.total_variation_weight = float(total_variation_weight)
     else:
@@ -166,8 +168,6 @@ def train_adain(
                 seed=seed,
             )
         model.compile(optimizers.Muon(learning_rate), ema_decay=0.99)
-    photos = photographs(content, crop, batch_size, seed)
-    images = previewed(photos, content, batch_size)
     pairs = paired(photos, [windows(painting, crop) for painting in found], seed)
     shown = found[:: -(-len(found) // _PREVIEWS)]
 

@@ -21,6 +21,7 @@ from keras_gen.style.perceptual import (
     style_losses,
     tone_losses,
 )
+from keras_gen.style.pictures import checked
 
 
 def _painted(network, images, weights, training) -> tf.Tensor:
@@ -75,7 +76,7 @@ class FastStyleTransfer(FeedForwardStyle):
         styles: Sequence[str],
         *,
         content_weight: float = 1.0,
-        style_weight: float | Sequence[float] = 10.0,
+        style_weight: float | Sequence[float] = 5.0,
         tone_weight: float = 0.3,
         total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,
@@ -237,11 +238,13 @@ class FastStyleTransfer(FeedForwardStyle):
             float32 of the image's shape, in [-1, 1].
 
         Raises:
-            ValueError: an image of another shape, an unknown style, or a strength out of range.
+            ValueError: an image of another shape or range, an unknown style, or a strength out of range.
         """
         images = np.asarray(image, np.float32)
-        if images.ndim not in (3, 4) or images.shape[-1] != 3 or 0 in images.shape:
+        if images.ndim not in (3, 4) or 0 in images.shape:
             raise ValueError(f"image must be (height, width, 3), in [-1, 1]; received {images.shape}.")
+        for one in images.reshape(-1, *images.shape[-3:]):
+            checked(one, "image")
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1; received {strength}.")
         weights = self.style_weights(style)

@@ -19,6 +19,7 @@ METHODS = ("fast", "adain", "gatys")
 #: The longer side that optimizing a picture takes by default: minutes, not hours.
 GATYS_SIZE = 512
 
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 _MARGIN = 16  # pixels of mirror image around a picture, as in the models' own `stylize`
 _ADAIN_MULTIPLE = 8
 
@@ -81,7 +82,7 @@ def parse_styles(given: Sequence[str]) -> dict[str, float]:
     styles: dict[str, float] = {}
     for entry in given:
         name, equals, weight = entry.rpartition("=")
-        if not equals:
+        if not equals or Path(entry).is_file():  # a file's name may hold a "="
             name, weight = entry, "1"
         try:
             value = float(weight)
@@ -101,15 +102,21 @@ def find_style(name: str, names: Sequence[str]) -> str:
     Raises:
         ValueError: There is none, or more than one.
     """
-    wanted = "-".join(name.lower().replace("_", " ").replace("-", " ").split())
+    if name in names:
+        return name
     for fits in (str.__eq__, str.startswith, str.__contains__):
-        found = [one for one in names if fits(one.lower(), wanted)]
+        found = [one for one in names if fits(_plain(one), _plain(name))]
         if len(found) == 1:
             return found[0]
         if found:
             raise ValueError(f"{name!r} could be any of {', '.join(found)}: give more of its name.")
     look_up("style", name, dict.fromkeys(names))
     raise AssertionError("unreachable")
+
+
+def _plain(name: str) -> str:
+    """A name however it is spelled: starry-night of Starry_Night and of "starry night"."""
+    return "-".join(name.lower().replace("_", " ").replace("-", " ").split())
 
 
 def load(path: Path) -> Any:
@@ -127,7 +134,8 @@ def load(path: Path) -> Any:
     file = path / "checkpoints" / "last.keras" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"There is no model {file}; `keras-gen train-style` makes one.")
-    if not zipfile.is_zipfile(file):
+    # A TFLite file with metadata is a zip file too.
+    if file.suffix == ".tflite" or not zipfile.is_zipfile(file):
         raise ValueError(f"{file} is not a model of Keras, or is damaged.")
     if file.suffix == ".npz":
         return pretrained(file)
@@ -173,7 +181,7 @@ def adain(
 
     Args:
         model: The model.
-        paintings: float32 (height, width, 3) in [-1, 1], by name; their strokes come out at their size.
+        paintings: float32 (height, width, 3) in [-1, 1], by file; their strokes come out at their size.
         weights: Of the paintings.
         strength: From 0, the picture's own statistics of features, to 1, the paintings'.
         **options: Of `Painter`.
@@ -199,19 +207,28 @@ def adain(
         return decode(content + strength * (mixed - content))
 
     return Painter(
-        Tiled(network, overlap=256, margin=_MARGIN, multiple=_ADAIN_MULTIPLE), "+".join(paintings), **options
+        Tiled(network, overlap=256, margin=_MARGIN, multiple=_ADAIN_MULTIPLE), _named(paintings), **options
     )
 
 
+def _named(paintings: Mapping[str, np.ndarray]) -> str:
+    return "+".join(Path(file).stem for file in paintings)
+
+
 def gatys(
-    paintings: Mapping[str, np.ndarray], weights: Sequence[float], steps: int = 150, **options: Any
+    paintings: Mapping[str, np.ndarray],
+    weights: Sequence[float],
+    steps: int = 150,
+    backbone: str = "auto",
+    **options: Any,
 ) -> Painter:
     """Optimizes each picture until its features are those of the paintings: minutes, of any style.
 
     Args:
-        paintings: float32 (height, width, 3) in [-1, 1], by name.
+        paintings: float32 (height, width, 3) in [-1, 1], by file.
         weights: Of the paintings.
         steps: Of L-BFGS, half of them at half the size.
+        backbone: Where VGG's weights come from; see `networks.vgg`.
         **options: Of `Painter`.
     """
     options.setdefault("size", GATYS_SIZE)
@@ -230,18 +247,19 @@ def gatys(
             list(paintings.values()),
             style_weights=list(weights),
             steps=steps,
+            backbone=backbone,
             callbacks=[report],
         )
         return np.round(np.clip(made, -1, 1) * 127.5 + 127.5).astype("uint8")
 
-    return Painter(paint, "+".join(paintings), slow=True, **options)
+    return Painter(paint, _named(paintings), slow=True, **options)
 
 
 def choose(
     styles: Sequence[str],
     method: str | None = None,
     model: Path | None = None,
-    steps: int = 150,
+    optimization: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> Painter:
     """The painter that the words of a command ask for.
@@ -251,31 +269,37 @@ def choose(
         method: One of `METHODS`; None takes "fast" for names, and for paintings "adain" where `model` is one
             or the package has its weights, or else "gatys".
         model: A run or file, as `load` reads, in place of the package's weights.
-        steps: Of "gatys".
+        optimization: Options of "gatys", "steps" and "backbone", which no other method takes.
         **options: Of `Painter`.
 
     Raises:
-        ValueError: An unknown style or method, or a method that does not take such styles.
+        ValueError: An unknown style or method, or a method that does not take such styles, model or options.
         FileNotFoundError: No such painting, or no weights for the method.
     """
     weights = parse_styles(styles)
     files = [name for name in weights if Path(name).is_file()]
     if method is not None:
         look_up("method", method, dict.fromkeys(METHODS))
+    for name in weights:
+        if name not in files and Path(name).suffix.lower() in _PICTURES:
+            raise FileNotFoundError(f"There is no painting {name}: give the path of a file that is there.")
     if files and len(files) < len(weights):
         raise ValueError("Paintings and styles by name do not blend with each other: give one kind.")
+    if method == "gatys" and model is not None:
+        raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
     known = None if model is None else load(model)
+    if method is None and files and known is None:
+        with contextlib.suppress(FileNotFoundError):
+            known = packaged("adain")
+    if optimization and method != "gatys" and (method or known is not None or not files):
+        given = " and ".join(f"--{name}" for name in optimization)
+        raise ValueError(f"{given} is for optimizing the picture: add --method gatys, or leave it out.")
     if not files and method in (None, "fast"):
         known = known or packaged("fast")
         if not hasattr(known, "styles"):
-            raise ValueError(f"A {type(known).__name__} takes its style from a painting: give its file.")
+            raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
         if not weights:
             raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
-        for name in weights:
-            if Path(name).suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff"):
-                raise FileNotFoundError(
-                    f"There is no painting {name}: give the path of a file that is there."
-                )
         return fast(known, weights, **options)
     if method == "fast":
         raise ValueError(
@@ -287,25 +311,22 @@ def choose(
     from keras_gen.image import load_image
 
     shares = list(weights.values())
-    paintings = {Path(file).stem: load_image(file, max_size=GATYS_SIZE) for file in files}
-    if method is None and known is None:
-        with contextlib.suppress(FileNotFoundError):
-            known = packaged("adain")
+    paintings = {file: load_image(file, max_size=GATYS_SIZE) for file in files}
     if method != "gatys" and (method == "adain" or known is not None):
         known = known or packaged("adain")
         if hasattr(known, "styles"):
             raise ValueError(
-                f"A {type(known).__name__} paints only in its own styles: leave out --model, or the painting."
+                f"The model {model} paints only in its own styles: leave out --model, or the painting."
             )
         return adain(known, paintings, shares, **options)
-    return gatys(paintings, shares, steps, **options)
+    return gatys(paintings, shares, **(optimization or {}), **options)
 
 
 def every(model: Path | None = None, **options: Any) -> dict[str, Painter]:
     """A painter for each style of the package, or of a model of one's own, by name."""
     known = packaged("fast") if model is None else load(model)
     if not hasattr(known, "styles"):
-        raise ValueError(f"A {type(known).__name__} has no styles of its own: give a painting by --style.")
+        raise ValueError(f"The model {model} has no styles of its own: give a painting by --style.")
     return {name: fast(known, {name: 1.0}, **options) for name in known.styles}
 
 

@@ -11,12 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from PIL import Image, ImageOps
+from PIL import Image
 
 from keras_gen import callbacks as kc
 from keras_gen import data, optimizers, precision
 from keras_gen.callbacks.checkpoint import LAST
-from keras_gen.image import make_grid
+from keras_gen.image import load_image, make_grid
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.runs.folder import Run
 from keras_gen.style.fast import FastStyleTransfer
@@ -24,6 +24,7 @@ from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.settings import remember
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+_SMALLEST = 16  # pixels of a painting's side
 _LARGER = 1.5  # photographs are this much larger than the crops that are trained on
 _RISE = 50  # steps
 _PREVIEWS = 3  # photographs on a sheet of previews
@@ -57,10 +58,18 @@ def find_paintings(styles: Path | str | Sequence[Path | str]) -> dict[str, Path]
 
 
 def read_painting(path: Path, size: int = 512) -> np.ndarray:
-    """A painting, its longer side at most `size` pixels: float32 (height, width, 3) in [-1, 1]."""
-    picture = ImageOps.exif_transpose(Image.open(path)).convert("RGB")
-    picture.thumbnail((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(picture, np.float32) / 127.5 - 1.0
+    """A painting, its longer side at most `size` pixels: float32 (height, width, 3) in [-1, 1].
+
+    Raises:
+        ValueError: a damaged file, or a painting of less than 16 pixels a side.
+    """
+    painting = load_image(path, max_size=size)
+    if min(painting.shape[:2]) < _SMALLEST:
+        raise ValueError(
+            f"The painting {path} has {painting.shape[1]}x{painting.shape[0]} pixels, at a longer side of "
+            f"{size} at most: VGG needs {_SMALLEST} a side."
+        )
+    return painting
 
 
 def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -69,7 +78,7 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
     Args:
         content: a data spec, or a folder of pictures.
         crop: side in pixels, a multiple of 4.
-        batch_size: crops a batch; the last, smaller one is left out.
+        batch_size: crops a batch, all there are if there are fewer; the last, smaller one is left out.
         seed: of order and crops.
     """
     spec = f"folder:{content}" if Path(content).is_dir() else content
@@ -88,7 +97,7 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
     def cut(images):
         # From the pictures themselves, for an epoch that is resumed has to draw the same place.
         state = tf.reduce_sum(tf.cast(images[:, ::8, ::8] * 127.5, tf.int64))
-        shape = (batch_size, crop, crop, 3)
+        shape = (tf.shape(images)[0], crop, crop, 3)
         return tf.image.stateless_random_crop(images, shape, tf.stack([state, tf.cast(seed, tf.int64)]))
 
     return batches.map(lambda *batch: cut(batch[0]))
@@ -105,7 +114,7 @@ def train_style(
     batch_size: int = 4,
     crop: int = 256,
     painting_size: int = 512,
-    style_weight: float | Sequence[float] = 10.0,
+    style_weight: float | Sequence[float] = 5.0,
     total_variation_weight: float = 0.1,
     temporal_weight: float = 0.0,
     learning_rate: float = 4e-3,
@@ -154,12 +163,16 @@ def train_style(
     """
     arguments = dict(locals())
     run = Run(Path(out))
+    batches = photographs(content, crop, batch_size, seed)
+    images = previewed(batches)
     if resume:
-        model = resumed(run, FastStyleTransfer)
+        model = resumed(run, FastStyleTransfer, steps)
         model.style_weight = np.broadcast_to(style_weight, len(model.styles)).astype(float).tolist()
         model.total_variation_weight = float(total_variation_weight)
     else:
-        paintings = find_paintings(styles)
+        paintings = {
+            name: read_painting(path, painting_size) for name, path in find_paintings(styles).items()
+        }
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:
             say(reason)
@@ -174,9 +187,7 @@ def train_style(
             seed=seed,
         )
         model.compile(optimizers.Muon(learning_rate), ema_decay=0.99)
-        model.adapt({name: read_painting(path, painting_size) for name, path in paintings.items()})
-    batches = photographs(content, crop, batch_size, seed)
-    images = previewed(batches, content, batch_size)
+        model.adapt(paintings)
 
     def columns() -> list[np.ndarray]:
         return [images, *(model.stylize(images, style) for style in model.styles)]
@@ -186,30 +197,27 @@ def train_style(
     return fit_in_steps(model, batches, run, steps, learning_rate, keeper, callbacks)
 
 
-def resumed(run: Run, kind: type[FeedForwardStyle]) -> Any:
+def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
     """The model of a run's last checkpoint.
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is of another kind.
+        ValueError: it is of another kind, or has done that many steps.
     """
     last = run.checkpoints / LAST
     if not last.is_file():
-        raise FileNotFoundError(f"There is no checkpoint to resume in {run.folder}: leave resume out.")
+        raise FileNotFoundError(f"There is no checkpoint to resume in {run.folder}: begin in another folder.")
     model = keras.saving.load_model(last)
     if not isinstance(model, kind):
         raise ValueError(f"{last} holds a {type(model).__name__}, not a {kind.__name__}.")
+    done = int(model.step.numpy())
+    if done >= steps:
+        raise ValueError(f"{run.folder} has done {done} of {steps} steps: ask for more steps.")
     return model
 
 
-def previewed(batches: tf.data.Dataset, content: str, batch_size: int) -> np.ndarray:
-    """A few photographs of the first batch, to show in previews.
-
-    Raises:
-        ValueError: there is not one batch.
-    """
-    if int(batches.cardinality()) < 1:
-        raise ValueError(f"{content} holds fewer photographs than a batch of {batch_size}.")
+def previewed(batches: tf.data.Dataset) -> np.ndarray:
+    """A few photographs of the first batch, to show in previews."""
     return next(iter(batches)).numpy()[:_PREVIEWS]
 
 
@@ -229,6 +237,9 @@ def fit_in_steps(
     """
     an_epoch = int(batches.cardinality())
     stop = kc.StopOnSignal([keeper.save])
+    keeper.set_model(model)
+    if not int(model.step.numpy()):
+        keeper.checkpoint.save()  # to go on from, should the machine fail before the first is due
     everything = [_Cosine(learning_rate, steps), kc.History(run.history), keeper, *callbacks, stop]
     try:
         while (done := int(model.step.numpy())) < steps:
@@ -274,9 +285,13 @@ class Keeper(keras.callbacks.Callback):
         self.run, self.columns, self.seconds = run, columns, seconds
         self.checkpoint, self.due = kc.Checkpoint(run.checkpoints, monitor=None), time.monotonic() + seconds
 
+    def set_model(self, model):
+        """Takes the model to keep."""
+        super().set_model(model)
+        self.checkpoint.set_model(model)
+
     def save(self) -> None:
         """Writes both now."""
-        self.checkpoint.set_model(self.model)
         self.checkpoint.save()
         step = int(self.model.step.numpy())
         columns = np.stack(self.columns(), 1)

@@ -1,4 +1,5 @@
 import io
+import zipfile
 
 import keras
 import numpy as np
@@ -116,6 +117,14 @@ def test_a_folder_goes_into_a_folder(cli, model, photo, tmp_path):
     assert (out / "there.png").read_bytes() == b"precious"
 
 
+def test_a_folder_within_the_folder_is_not_painted_again(cli, model, photo):
+    folder = photo.parent
+    for more in ((), ("--force",)):
+        result = cli("stylize", folder, "--model", model, "-s", "mosaic", "-o", folder / "out", *more)
+        assert result.exit_code == 0, result.output
+        assert [path.name for path in (folder / "out").rglob("*")] == ["photo.png"]
+
+
 def test_from_pipe_to_pipe(cli, model, photo, monkeypatch):
     """Nothing but the picture is on standard output."""
     from typer.testing import CliRunner
@@ -139,6 +148,9 @@ def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
     np.testing.assert_array_equal(sheet[12:72, 12:102], pictures.read(photo).pixels)
     np.testing.assert_allclose(sheet[104:164, 114:204], painted(model, photo, "mosaic"), atol=1)
     assert sheet[72:92, 12:102].min() < 100  # a name is written below
+    # Unless it is told to, a sheet makes no picture larger.
+    assert cli("stylize", photo, "--model", model, "--sheet", "-o", out, "--force").exit_code == 0
+    np.testing.assert_array_equal(pictures.read(out).pixels, sheet)
 
 
 @pytest.mark.parametrize(
@@ -149,7 +161,9 @@ def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
         ([], "There are: great-wave, great-fire, mosaic"),
         (["--style", "mosaic=no"], "NAME=WEIGHT"),
         (["--style", "mosaic", "--strength", "2"], "from 0 to 1"),
-        (["--style", "mosaic", "--method", "gatys"], "from a painting"),
+        (["--style", "mosaic", "--method", "gatys"], "leave out --model, or --method"),
+        (["--style", "mosaic", "--steps", "3"], "--steps is for optimizing"),
+        (["--sheet", "--method", "gatys"], "leave out --style and what gatys takes"),
         (["--style", "mosaic", "--method", "fats"], "Did you mean 'fast'?"),
         (["--style", "nowhere.jpg"], "no painting nowhere.jpg"),
         (["--style", "mosaic", "--sheet"], "leave out --style"),
@@ -164,11 +178,15 @@ def test_mistakes_are_one_sentence(cli, model, photo, arguments, said):
 
 
 def test_damaged_images_and_models_are_one_sentence(cli, model, photo, tmp_path):
-    cut = tmp_path / "cut.png"
+    cut, text = tmp_path / "cut.png", tmp_path / "text.png"
+    text.write_text("no picture")
+    zipfile.ZipFile(tmp_path / "a.tflite", "w").close()
     cut.write_bytes(photo.read_bytes()[:200])
     for arguments, said in (
         ([cut, "--model", model], "cut.png is not an image"),
+        ([text, "--model", model], "text.png is not an image that Pillow can read.\n"),
         ([tmp_path / "none.png", "--model", model], "no image file"),
+        ([photo, "--model", tmp_path / "a.tflite"], "a.tflite is not a model"),
         ([photo, "--model", cut], "is not a model"),
         ([photo, "--model", tmp_path / "no"], "train-style"),
     ):

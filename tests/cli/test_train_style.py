@@ -47,6 +47,9 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     again = cli("train-style", "--resume", "--out", run, "--steps", 2)
     assert again.exit_code == 0, again.output
     assert "2 styles after 2 steps" in again.stdout
+    finished = cli("train-style", "--resume", "--out", run)
+    assert finished.exit_code == errors.FAILED
+    assert "has done 2 of 2 steps: ask for more" in finished.stderr
     model = keras.saving.load_model(run / "checkpoints" / "last.keras")
     assert int(model.step.numpy()) == 2
     photo, out = folders[1] / "a.png", tmp_path / "out.png"
@@ -83,6 +86,10 @@ def test_mistakes_are_one_sentence(cli, folders, tmp_path):
     full = tmp_path / "full"
     full.mkdir()
     (full / "notes.txt").write_text("mine")
+    thin, damaged = tmp_path / "thin", tmp_path / "damaged"
+    pictures.write(Picture(np.zeros((10, 96, 3), "uint8")), thin / "thin.png")
+    damaged.mkdir()
+    (damaged / "cut.png").write_bytes((folders[0] / "wave.png").read_bytes()[:200])
     for arguments, said in (
         (options(folders, full), "is not empty"),
         (["--resume", "--out", tmp_path / "none"], "no checkpoint"),
@@ -90,6 +97,8 @@ def test_mistakes_are_one_sentence(cli, folders, tmp_path):
         (options(folders, tmp_path / "b", "--crop", 33), "multiple of 4"),
         (options(folders, tmp_path / "c", "--decoder-width", 4), "not an option of --method fast"),
         (options(folders, tmp_path / "d", "--method", "gatis"), "no method 'gatis'"),
+        (options((damaged, folders[1]), tmp_path / "f"), "cut.png is not an image"),
+        (options((thin, folders[1]), tmp_path / "g"), "has 48x5 pixels"),
     ):
         result = cli("train-style", *arguments)
         assert result.exit_code == errors.FAILED, result.output

@@ -3,8 +3,9 @@ import numpy as np
 import pytest
 
 from keras_gen import layers, pictures
+from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.networks.transformer_net import transformer_net
-from keras_gen.style import FastStyleTransfer, painter
+from keras_gen.style import AdaINStyleTransfer, FastStyleTransfer, painter
 
 NAMES = ["great-wave", "cafe-terrace", "great-fire"]
 
@@ -17,8 +18,10 @@ def floats(pixels):
     return pixels.astype("float32") / 127.5 - 1
 
 
-def test_styles_and_weights():
+def test_styles_and_weights(tmp_path):
     assert painter.parse_styles(["a", "b=0.25", "my=name=2"]) == {"a": 1.0, "b": 0.25, "my=name": 2.0}
+    (tmp_path / "a=b.png").touch()
+    assert painter.parse_styles([str(tmp_path / "a=b.png")]) == {str(tmp_path / "a=b.png"): 1.0}
     for wrong in (["a=0"], ["a=-1"], ["a=x"], ["=1"], ["a=inf"]):
         with pytest.raises(ValueError, match="NAME=WEIGHT"):
             painter.parse_styles(wrong)
@@ -29,6 +32,13 @@ def test_styles_and_weights():
 @pytest.mark.parametrize("name", ["cafe-terrace", "cafe", "Cafe Terrace", "cafe_terrace", "terrace", "C"])
 def test_a_part_of_a_name_is_enough(name):
     assert painter.find_style(name, NAMES) == "cafe-terrace"
+
+
+@pytest.mark.parametrize("name", ["starry_night", "Starry Night", "starry-night", "night"])
+def test_names_are_found_however_they_are_spelled(name):
+    assert painter.find_style(name, ["starry_night", "The Wave"]) == "starry_night"
+    assert painter.find_style("The Wave", ["starry_night", "The Wave"]) == "The Wave"
+    assert painter.find_style("a-b", ["a_b", "a-b"]) == "a-b"
 
 
 def test_names_that_are_none_or_many():
@@ -106,12 +116,40 @@ def test_gatys_reports_its_steps(monkeypatch, tmp_path):
     monkeypatch.setattr("keras_gen.style.gatys_stylize", random)
     pictures.write(pictures.Picture(noise(40, 48, 1)), tmp_path / "painting.png")
     painting = str(tmp_path / "painting.png")
-    chosen = painter.choose([painting], method="gatys", steps=3)
+    chosen = painter.choose([painting], method="gatys", optimization={"steps": 3})
     assert (chosen.size, chosen.slow, chosen.name) == (painter.GATYS_SIZE, True, "painting")
     told = []
     made = chosen(noise(40, 44), lambda *done: told.append(done))
     assert made.shape == (40, 44, 3)
     assert told == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_paintings_of_one_file_name_blend(tmp_path):
+    files = [tmp_path / folder / "x.png" for folder in "ab"]
+    for seed, file in enumerate(files):
+        pictures.write(pictures.Picture(noise(40, 48, seed)), file)
+    model = AdaINStyleTransfer(small_encoder(8), style_decoder(64, width=4))
+    model.save(tmp_path / "adain.keras")
+    chosen = painter.choose([f"{files[0]}=1", f"{files[1]}=3"], model=tmp_path / "adain.keras")
+    photo = noise(40, 44, 2)
+    paintings = [floats(noise(40, 48, seed)) for seed in (0, 1)]
+    whole = model.stylize(floats(photo), paintings, weights=[0.25, 0.75])
+    np.testing.assert_allclose(chosen(photo), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
+
+
+def test_what_a_method_does_not_take_is_refused(tmp_path):
+    painting = str(tmp_path / "painting.png")
+    pictures.write(pictures.Picture(noise(40, 48)), tmp_path / "painting.png")
+    for arguments, said in (
+        ({"styles": ["great"], "optimization": {"steps": 3}}, "--steps is for optimizing"),
+        ({"styles": [painting], "method": "adain", "optimization": {"backbone": "hed"}}, "--backbone is for"),
+        ({"styles": [painting], "method": "gatys", "model": tmp_path}, "leave out --model"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            painter.choose(**arguments)
+    for method in ("gatys", "adain", None):
+        with pytest.raises(FileNotFoundError, match=r"no painting none\.jpg"):
+            painter.choose(["none.jpg"], method=method)
 
 
 def test_paintings_and_names_do_not_blend(tmp_path):

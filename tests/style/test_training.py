@@ -128,6 +128,30 @@ def test_pairs_are_the_same_in_a_resumed_epoch_and_show_every_painting(folder):
     assert {0, 1, 2} == set(recoloured.argmin(-1).tolist())
 
 
+def test_a_painting_is_read_as_any_picture(tmp_path):
+    Image.fromarray(np.full((40, 40), 20000, np.uint16)).save(tmp_path / "sixteen.png")
+    np.testing.assert_allclose(read_painting(tmp_path / "sixteen.png"), 20000 / 32767.5 - 1, atol=0.01)
+
+
+def test_fewer_photographs_than_a_batch(folder):
+    with pytest.warns(UserWarning, match="only 6 images"):
+        batches = photographs(str(folder / "photographs"), 16, 8, seed=0)
+    assert [batch.shape[0] for batch in batches] == [6]
+
+
+def test_a_run_that_failed_at_once_goes_on(folder, tmp_path):
+    class Fail(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        _train(folder, tmp_path / "run", callbacks=[Fail()])
+    again = _train(folder, tmp_path / "run", resume=True, steps=1)
+    assert int(again.step.numpy()) == 1
+    with pytest.raises(ValueError, match="has done 1 of 1 steps"):
+        _train(folder, tmp_path / "run", resume=True, steps=1)
+
+
 def test_nothing_to_resume(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match="no checkpoint"):
         _train(folder, tmp_path, resume=True)
