@@ -26,6 +26,7 @@ _ENCODERS = {
     ".gif": ("gif", {}),
 }
 _BT601, _BT709 = 5, 1  # FFmpeg's numbers of colour spaces
+_REORDERED = 16  # frames that are shown before one that was decoded before them, at most, in H.264 and HEVC
 _GIF_RATE = 25  # frames a second at most; viewers slow down what is faster than 50
 
 
@@ -38,7 +39,7 @@ class Report:
         broken: How many of them stand for one that could not be read, as repetitions of the one before.
         sound: How many sound tracks were kept as they are.
         converted: How many were encoded anew, since the new file's format does not take them as they are.
-        cut: Whether the film ended before its end, damaged.
+        cut: Whether the film ended, damaged, before the end that it announces.
     """
 
     frames: int = 0
@@ -62,7 +63,8 @@ def transform(
 
     Args:
         source: Any video file that FFmpeg reads.
-        target: A path ending in .mp4, .mov, .mkv, .webm or .gif, which has no sound.
+        target: A path ending in .mp4, .mov, .mkv, .webm or .gif, which has no sound and at most 25 frames a
+            second: those between are left out.
         change: Maps a frame, uint8 (height, width, 3), to what to show; all of one size. A last odd row or
             column is cut off, since video has none.
         force: Whether a file that is there is replaced.
@@ -81,7 +83,7 @@ def transform(
         raise FileNotFoundError(f"There is no video file {source}; give the path of a file such as film.mp4.")
     if target.exists() and source.samefile(target):
         raise ValueError(f"{source} cannot be read and written at once: choose another name.")
-    report = Report()
+    report, done = Report(), 0
     with _opened(source) as reading, atomic.replacing(target) as temporary:
         film = reading.streams.video[0]
         sounds = [] if target.suffix.lower() == ".gif" else list(reading.streams.audio)
@@ -94,18 +96,18 @@ def transform(
             for item in _events(reading, film, sounds, report):
                 if isinstance(item, _Shot):
                     if item.pixels is not None:
-                        shown = change(item.pixels)
-                    elif writer.begun:
-                        report.broken += 1
-                    else:
+                        pixels = change(item.pixels)
+                    elif not writer.begun:
                         continue  # there is none to repeat yet
                     if not writer.begun:
                         for sound in sounds:
                             writer.add_sound(sound, report)
-                    writer.show(shown, item.time)
-                    report.frames += 1
+                    shown = writer.show(pixels, item.time)
+                    report.frames += shown
+                    report.broken += shown and item.pixels is None
+                    done += 1
                     if progress is not None:
-                        progress(report.frames, total)
+                        progress(done, total)
                     for packet in waiting:
                         writer.sound(packet)
                     waiting.clear()
@@ -143,9 +145,8 @@ def write(
         raise ValueError(f"A film needs more than 0 frames a second; received {rate}.")
     with atomic.replacing(target) as temporary:
         with _Writer(temporary, exact) as writer:
-            for frame in frames:
-                writer.show(frame, count / exact)
-                count += 1
+            for index, frame in enumerate(frames):
+                count += writer.show(frame, index / exact)
         if not count:
             raise ValueError("There are no frames to write.")
         check(target, force)
@@ -221,8 +222,8 @@ class _Writer:
         for frame in heard:
             self._file.mux(stream.encode(frame))
 
-    def show(self, pixels: np.ndarray, time: Fraction) -> None:
-        """Adds a frame at a time in seconds; one that is not later than the one before is left out."""
+    def show(self, pixels: np.ndarray, time: Fraction) -> bool:
+        """Adds a frame at a time in seconds, and says so; one not later than the one before is left out."""
         av = _av()
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or min(pixels.shape) < 2:
             raise ValueError(f"A frame is uint8 (height, width, 3), received {pixels.dtype} {pixels.shape}.")
@@ -233,7 +234,7 @@ class _Writer:
             raise ValueError(f"Frames of a film have one size: received {(height, width)} after {self.size}.")
         apart = Fraction(1, _GIF_RATE) * Fraction(99, 100) if self.gif else Fraction(0)
         if self._last is not None and time - self._last <= apart:
-            return
+            return False
         self._last = time
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels[:height, :width]), format="rgb24")
         frame.time_base = Fraction(1, 90000)
@@ -244,6 +245,7 @@ class _Writer:
         else:
             frame = frame.reformat(format="yuv420p", dst_colorspace=_BT709)
         self._file.mux(self._film.encode(frame))
+        return True
 
     def _begin(self, height: int, width: int) -> None:
         name, options = _ENCODERS[self.path.suffix.lower()]
@@ -272,20 +274,14 @@ class _Writer:
 def _events(reading: Any, film: Any, sounds: list[Any], report: Report) -> Iterator[Any]:
     """Frames in the order of their times, and packets of sound as they come."""
     av = _av()
-    packets = reading.demux([film, *sounds])
+    heard = {sound.index for sound in sounds}
     broken: list[Fraction] = []  # times of frames that could not be decoded, earliest first
-    last = Fraction(-1)
     length = 1 / (film.guessed_rate or Fraction(25))
-    while True:
-        try:
-            packet = next(packets)
-        except StopIteration:
-            break
-        except av.error.FFmpegError:
-            report.cut = True
-            break
-        if packet.stream.type == "audio":
-            yield packet
+    following = Fraction(0)  # when a frame without a time is shown
+    for packet in _packets(reading, film, report):
+        if packet.stream.index != film.index:
+            if packet.stream.index in heard:
+                yield packet
             continue
         try:
             frames = packet.decode()
@@ -294,13 +290,46 @@ def _events(reading: Any, film: Any, sounds: list[Any], report: Report) -> Itera
                 heapq.heappush(broken, packet.pts * packet.time_base)
             continue
         for frame in frames:
-            time = last + length if frame.pts is None else frame.pts * frame.time_base
+            time = following if frame.pts is None else frame.pts * frame.time_base
             while broken and broken[0] < time:
                 yield _Shot(None, heapq.heappop(broken))
             yield _Shot(None if frame.is_corrupt else _upright(frame), time)
-            last = time
+            following = time + length
     while broken:
         yield _Shot(None, heapq.heappop(broken))
+
+
+def _packets(reading: Any, film: Any, report: Report) -> Iterator[Any]:
+    """Packets of all tracks, up to where the file can be read; notes whether that is before its end.
+
+    Some formats announce how long the film is, others how long the longest track is, be it of subtitles: so
+    what counts is where the last one ends. It may differ by the longest time between two frames, for how long
+    the last one lasts is often not said, and by the delay of codecs for sound, hundredths of a second.
+    """
+    end, apart = Fraction(0), max(Fraction(1, 25), 1 / (film.guessed_rate or Fraction(25)))
+    times: list[Fraction] = []  # of the film's latest packets, between which others may still come
+    try:
+        for packet in reading.demux():
+            if packet.pts is not None:
+                time = packet.pts * packet.time_base
+                end = max(end, time + (packet.duration or 0) * packet.time_base)
+                if packet.stream.index == film.index:
+                    heapq.heappush(times, time)
+                    if len(times) > _REORDERED:
+                        first = heapq.heappop(times)
+                        apart = max(apart, times[0] - first)
+            yield packet
+    except _av().error.FFmpegError:
+        report.cut = True
+    if _announced(reading, film) - end > apart * 3 / 2:
+        report.cut = True
+
+
+def _announced(reading: Any, film: Any) -> Fraction:
+    """When the film ends, or where the file does not say it, the longest track; 0 where it says neither."""
+    if film.duration:
+        return film.duration * film.time_base
+    return Fraction(reading.duration or 0, _av().time_base)
 
 
 def _upright(frame: Any) -> np.ndarray:
@@ -337,7 +366,8 @@ def _opened(source: Path) -> Any:
     except PermissionError:
         raise
     except (av.error.FFmpegError, UnicodeError) as error:
-        raise ValueError(f"{source} is not a video that FFmpeg can read, or is damaged: {error}.") from error
+        reason = getattr(error, "strerror", error)
+        raise ValueError(f"{source} is not a video that FFmpeg can read, or is damaged: {reason}.") from error
     if not reading.streams.video:
         reading.close()
         raise ValueError(f"{source} has no pictures, only sound or text.")

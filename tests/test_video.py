@@ -59,6 +59,18 @@ def make_film(path, frames, sound="aac", rate=24, rotation=0, layout="mono"):
     return path
 
 
+def spoil(path, damaged):
+    """Overwrites packets of the film; gives the times of all of them."""
+    with av.open(str(path)) as opened:
+        packets = [(p.pos, p.size, p.pts) for p in opened.demux(video=0) if p.size]
+    data = bytearray(path.read_bytes())
+    for index in damaged:
+        position, size, _ = packets[index]
+        data[position : position + size] = b"\xff" * size
+    path.write_bytes(data)
+    return [time for _, _, time in packets]
+
+
 @pytest.fixture
 def film(tmp_path):
     return make_film(tmp_path / "film.mp4", scene())
@@ -112,29 +124,122 @@ def test_a_film_that_is_cut_short_goes_on_to_where_it_ends(tmp_path):
     film.write_bytes(film.read_bytes()[: film.stat().st_size * 2 // 3])
     report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
     assert 5 < report.frames < 24
+    assert report.cut
     assert len(frames_of(tmp_path / "out.mp4")) == report.frames
+
+
+def test_a_film_of_ten_frames_that_is_cut_short_is_told(tmp_path):
+    film = make_film(tmp_path / "film.mkv", scene(10), sound=None)
+    film.write_bytes(film.read_bytes()[: film.stat().st_size * 2 // 3])
+    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
+    assert 5 < report.frames < 10
+    assert report.cut
+
+
+@pytest.mark.parametrize("ending", ["mkv", "flv"])
+def test_a_film_without_sound_that_lacks_two_frames_is_cut(tmp_path, ending):
+    film = make_film(tmp_path / f"film.{ending}", scene(10), sound=None)
+    with av.open(str(film)) as opened:
+        last = [packet.pos for packet in opened.demux(video=0) if packet.size][-2]
+    assert not video.transform(film, tmp_path / "whole.mp4", lambda frame: frame).cut
+    film.write_bytes(film.read_bytes()[:last])
+    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
+    assert (report.frames, report.cut) == (8, True)
+
+
+@pytest.mark.parametrize("ending", ["mp4", "mov", "mkv", "avi", "flv", "ts"])
+@pytest.mark.parametrize("sound", [None, "aac"])
+def test_a_whole_film_is_not_cut(tmp_path, ending, sound):
+    film = make_film(tmp_path / f"film.{ending}", scene(13), sound=sound)
+    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
+    assert not report.cut
+    assert len(frames_of(tmp_path / "out.mp4")) == report.frames
+
+
+def test_frames_without_times_follow_each_other(tmp_path):
+    film = make_film(tmp_path / "film.h264", scene(13), sound=None)
+    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
+    assert (report.frames, report.cut) == (13, False)
+    times = [time for time, _ in frames_of(tmp_path / "out.mp4")]
+    assert times == pytest.approx(np.arange(13) / 24, abs=1e-3)
+
+
+def test_subtitles_and_sound_may_go_on_after_the_last_frame(tmp_path):
+    """The file announces the length of all together."""
+    film = make_film(tmp_path / "short.mp4", scene(6), sound=None)
+    (tmp_path / "words.srt").write_text("1\n00:00:00,000 --> 00:00:02,000\nEnd\n")
+    tone = make_film(tmp_path / "long.mkv", scene(30))
+    for kind, other in (("subtitles", tmp_path / "words.srt"), ("audio", tone)):
+        path = tmp_path / f"{kind}.mkv"
+        with av.open(str(path), "w") as out, av.open(str(film)) as first, av.open(str(other)) as second:
+            tracks = [first.streams.video[0], getattr(second.streams, kind)[0]]
+            made = [out.add_stream_from_template(track) for track in tracks]
+            for opened, track, new in zip((first, second), tracks, made, strict=True):
+                for packet in opened.demux(track):
+                    if packet.size:
+                        packet.stream = new
+                        out.mux(packet)
+        with av.open(str(path)) as opened:
+            assert opened.duration > 1e6
+        report = video.transform(path, tmp_path / f"{kind}.mp4", lambda frame: frame)
+        assert (report.frames, report.cut) == (6, False)
+
+
+def test_unevenly_timed_frames_are_not_cut(tmp_path):
+    """As in a recording of a screen, where one comes when something changes."""
+    path = tmp_path / "film.mkv"
+    with av.open(str(path), "w") as out:
+        film = out.add_stream("libx264", rate=30, options={"bf": "0"})
+        film.height, film.width, film.pix_fmt = 96, 128, "yuv420p"
+        for pixels, time in zip(scene(24), [*range(5), *range(14, 32), 42], strict=True):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            frame.pts, frame.time_base = time, Fraction(1, 30)
+            out.mux(film.encode(frame))
+        for packet in film.encode(None):
+            packet.duration = 9
+            out.mux(packet)
+    with av.open(str(path)) as opened:
+        assert opened.duration == pytest.approx(51e6 / 30, rel=0.01)
+    report = video.transform(path, tmp_path / "out.mp4", lambda frame: frame)
+    assert (report.frames, report.cut) == (24, False)
 
 
 @pytest.mark.parametrize("damaged", [(9,), (10, 11), (23,)])
 def test_broken_frames_repeat_the_one_before(film, tmp_path, damaged):
-    with av.open(str(film)) as opened:
-        places = [(p.pos, p.size, p.pts) for p in opened.demux(video=0) if p.size]
-    data = bytearray(film.read_bytes())
-    for index in damaged:
-        position, size, _ = places[index]
-        data[position : position + size] = b"\xff" * size
-    film.write_bytes(data)
+    times = spoil(film, damaged)
     report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
     assert report.broken == len(damaged)
     assert report.frames == 24
     shown = frames_of(tmp_path / "out.mp4")
     assert len(shown) == 24
     assert np.diff([time for time, _ in shown]) == pytest.approx(1 / 24, abs=1e-3)
-    order = sorted(pts for _, _, pts in places)
     for index in damaged:
-        at = order.index(places[index][2])
-        if at - 1 not in [order.index(places[i][2]) for i in damaged]:
+        at = sorted(times).index(times[index])
+        if at - 1 not in [sorted(times).index(times[i]) for i in damaged]:
             assert np.abs(shown[at][1].astype(int) - shown[at - 1][1]).mean() < 2
+
+
+def test_a_broken_key_frame_does_not_count_what_is_left_out(film, tmp_path):
+    spoil(film, [8])
+    told = []
+    report = video.transform(
+        film, tmp_path / "out.mp4", lambda frame: frame, progress=lambda *d: told.append(d)
+    )
+    assert report.frames == len(frames_of(tmp_path / "out.mp4"))
+    assert [done for done, _ in told] == list(range(1, len(told) + 1))
+
+
+def test_frames_that_a_gif_leaves_out_are_not_counted(tmp_path):
+    """Viewers slow down what is faster, so of sixty frames a second every third is there."""
+    film = make_film(tmp_path / "film.mp4", scene(24), rate=60)
+    told = []
+    report = video.transform(
+        film, tmp_path / "out.gif", lambda frame: frame, progress=lambda *d: told.append(d)
+    )
+    assert report.frames == len(frames_of(tmp_path / "out.gif")) == 8
+    assert told[-1] == (24, 24)
+    count = video.write(scene(24), tmp_path / "written.gif", rate=60)
+    assert count == len(frames_of(tmp_path / "written.gif")) == 8
 
 
 def test_frames_are_taken_one_at_a_time(tmp_path):
@@ -206,7 +311,7 @@ def test_what_is_no_film(film, tmp_path):
     with pytest.raises(ValueError, match=r"text\.mp4 is not a video"):
         go(tmp_path / "text.mp4")
     (tmp_path / "cut.mp4").write_bytes(film.read_bytes()[:2000])
-    with pytest.raises(ValueError, match=r"cut\.mp4 is not a video"):
+    with pytest.raises(ValueError, match=r"cut\.mp4 is not a video [^\[\]']*: Invalid data [^\[\]']*\.$"):
         go(tmp_path / "cut.mp4")
     with wave.open(str(tmp_path / "sound.wav"), "wb") as sound:
         sound.setnchannels(1)

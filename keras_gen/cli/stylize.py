@@ -86,7 +86,7 @@ def stylize(
             style or [], method, model, optimization, strength=strength, preserve_color=preserve_color
         )
     # Of its own accord it makes no picture larger.
-    largest = None if size else _SHEET_SIZE if sheet else paint.size
+    longest = size or (_SHEET_SIZE if sheet else paint.size)
     failed, there = [], 0
     with bar("painting") as advance:
         for index, (source, target) in enumerate(pairs):
@@ -95,8 +95,8 @@ def stylize(
                 continue
             try:
                 picture = pictures.read(source)
-                if size is not None or (largest is not None and max(picture.pixels.shape[:2]) > largest):
-                    picture = picture.resized(size or largest)
+                if longest is not None and (size is not None or max(picture.pixels.shape[:2]) > longest):
+                    picture = picture.resized(longest)
                 _one(paint, picture, target, force, sheet, advance if not folder else _nothing)
             except (ValueError, OSError) as error:
                 if not folder:

@@ -69,7 +69,9 @@ def train_style(
     ] = None,
     learning_rate: Annotated[
         float | None,
-        typer.Option(min=1e-9, help="Of Muon at its highest; along a cosine.  [default: 4e-3]"),
+        typer.Option(
+            min=1e-9, help="Of Muon at its highest; along a cosine.  [default: fast 4e-3, adain 1e-3]"
+        ),
     ] = None,
     temporal_weight: Annotated[
         float | None,

@@ -69,21 +69,24 @@ def video(
 
     if method == "gatys":
         raise ValueError("The method gatys takes minutes for a frame: take fast or adain for a film.")
-    paint = painter.choose(style or [], method, model, strength=strength, preserve_color=preserve_color)
+    if not style:
+        names = ", ".join(painter.every(model))
+        raise ValueError(f"Name a --style, or give the file of a painting by it. There are: {names}.")
+    paint = painter.choose(style, method, model, strength=strength, preserve_color=preserve_color)
     if paint.slow:
         raise ValueError("Without weights for adain a painting takes minutes a frame: name a style instead.")
     blend = RecurrentBlend() if momentum is None else RecurrentBlend(momentum)
     with bar("painting") as advance:
         report = transform(files[0], files[1], stylized(paint, blend, size), force, advance)
-    for count, said in (
-        (report.broken, "frames could not be read and repeat the one before"),
-        (report.converted, "sound tracks were encoded anew, for this format"),
-        (report.cut, "place where the film ends before its end, damaged"),
+    for noted, said in (
+        (report.broken, f"{_counted(report.broken, 'frame')} could not be read: the one before is repeated"),
+        (report.converted, f"{_counted(report.converted, 'sound track')} had to be encoded anew"),
+        (report.cut, "it ends before the end that it announces, cut short or damaged"),
     ):
-        if count:
-            show(f"{files[0]}: {int(count)} {said}.", kind="Warning", style="yellow")
+        if noted:
+            show(f"{files[0]}: {said}.", kind="Warning", style="yellow")
     sound = "with its sound" if report.sound + report.converted else "silent"
-    say(f"{report.frames} frames in {files[1]}, {sound}")
+    say(f"{_counted(report.frames, 'frame')} in {files[1]}, {sound}")
 
 
 def _walk(
@@ -98,9 +101,12 @@ def _walk(
     force: bool,
 ) -> None:
     from keras_gen.runs import Run
+    from keras_gen.style.settings import began
     from keras_gen.video import write
     from keras_gen.walks import film
 
+    if began(Run(run)):
+        raise ValueError(f"{run} is a run of train-style, which has no latents to walk through.")
     model = Run(run).load(checkpoint)
     if not 0 < rate <= 120 or not 0 < seconds <= 3600:
         raise ValueError(
@@ -111,4 +117,8 @@ def _walk(
         count = write(
             film(model, n, points, steps, seed, lambda done, of: advance(done, of)), out, rate, force
         )
-    say(f"{n} walks of {count} frames in {out}")
+    say(f"{_counted(n, 'walk')} of {_counted(count, 'frame')} in {out}")
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'s' * (count != 1)}"

@@ -198,8 +198,11 @@ class Settings:
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             return cls(**{f.name: found[f.name] for f in fields(cls)})
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(f"{path} does not hold the settings of a run ({error!r}).") from None
+        except (ValueError, KeyError, TypeError):
+            raise ValueError(
+                f"{path} does not hold the settings of a run of `keras-gen train`: it is another "
+                "command's, or damaged."
+            ) from None
 
 
 def option_name(setting: str) -> str:

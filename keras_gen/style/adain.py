@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -9,6 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen import optimizers
 from keras_gen.layers import Conv2D
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
@@ -85,7 +87,7 @@ class StyleCoder(keras.Model):
 
 @keras.saving.register_keras_serializable(package="keras_gen")
 class AdaINStyleTransfer(FeedForwardStyle):
-    """Style transfer to any painting by one pass: encode both, exchange statistics, decode; Muon 4e-3.
+    """Style transfer to any painting by one pass: encode both, exchange statistics, decode; Muon 1e-3.
 
     The decoder learns to turn features with a painting's channel means and standard deviations into a
     picture that has them, in VGG's features. With the paper's encoder, VGG itself (`vgg_encoder`), the
@@ -113,6 +115,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
     Reference: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization, 2017,
     arXiv:1703.06868. Distillation by a linear map: FitNets: Hints for Thin Deep Nets, 2015, arXiv:1412.6550.
     """
+
+    # Without normalizations steps decide how large weights become: at 4e-3 pictures saturate.
+    recommended_optimizer = functools.partial(optimizers.Muon, 1e-3)
 
     def __init__(
         self,
@@ -210,7 +215,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
         if network.hint is not None:
             errors = []
             for code, wanted in ((codes, photographed), (painting_codes, style[_CONTENT_TAP])):
-                found = network.hint(cropped(code, wanted, MARGIN // MULTIPLE))
+                # Of mean square 1: VGG's own are so large that the layer would first of all have to grow.
+                scale = tf.sqrt(tf.reduce_mean(tf.square(tf.cast(wanted, tf.float32))))
+                found = scale * network.hint(cropped(code, wanted, MARGIN // MULTIPLE))
                 errors.append(tf.reduce_mean(_relative_error(found, wanted)))
             values["distillation"] = tf.add_n(errors) / 2
             values["loss"] += self.distillation_weight * values["distillation"]

@@ -100,7 +100,7 @@ def train_adain(
     total_variation_weight: float = 0.05,
     temporal_weight: float = 0.0,
     distillation_weight: float = 0.5,
-    learning_rate: float = 4e-3,
+    learning_rate: float = 1e-3,
     precision_name: str = "auto",
     backbone: str = "auto",
     seed: int = 0,

@@ -9,6 +9,7 @@ from keras_gen.cli import errors
 from keras_gen.image import make_grid
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.style import FastStyleTransfer
+from keras_gen.style.settings import remember
 
 av = pytest.importorskip("av")
 pytest.importorskip("cv2")
@@ -66,6 +67,33 @@ def test_a_film_is_painted_and_keeps_its_sound(cli, model, film, tmp_path):
         assert opened.streams.audio[0].codec_context.name == "aac"
 
 
+def test_what_became_of_a_film_is_told_in_numbers(cli, model, film, tmp_path):
+    cut, one = tmp_path / "cut.mkv", tmp_path / "one.mkv"
+    for path, most in ((cut, 12), (one, 1)):
+        with av.open(str(film)) as before, av.open(str(path), "w") as out:
+            tracks = {"video": out.add_stream_from_template(before.streams.video[0])}
+            sound = out.add_stream("pcm_s16le", rate=44100, layout="mono")
+            pictures = 0
+            for packet in before.demux():
+                if packet.stream.type == "audio":
+                    for heard in packet.decode():
+                        out.mux(sound.encode(heard))
+                elif packet.size and pictures < most:
+                    pictures += 1
+                    packet.stream = tracks["video"]
+                    out.mux(packet)
+            out.mux(sound.encode(None))
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 2 // 3])
+    arguments = ("--model", model, "-s", "wave", "--size", 32)
+    out = tmp_path / "out.webm"
+    result = cli("video", one, out, *arguments)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == f"1 frame in {out}, with its sound"
+    assert result.stderr.strip() == f"Warning: {one}: 1 sound track had to be encoded anew."
+    result = cli("video", cut, tmp_path / "out.mp4", *arguments)
+    assert f"{cut}: it ends before the end that it announces, cut short or damaged." in result.stderr
+
+
 def test_momentum_holds_frames_together_and_size_makes_them_small(cli, model, film, tmp_path):
     changes = []
     for momentum in (0, 0.8):
@@ -96,6 +124,7 @@ def test_a_conditional_model_shows_each_class(cli, conditional, tmp_path):
     arguments = ("-n", 3, "--points", 2, "--seconds", 0.4, "--rate", 10)
     result = cli("video", "--walk", conditional, tmp_path / "walk.mp4", *arguments)
     assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == f"3 walks of 4 frames in {tmp_path / 'walk.mp4'}"
     frames = frames_of(tmp_path / "walk.mp4")
     assert len(frames) == 4
     labels = np.arange(3)
@@ -107,13 +136,19 @@ def test_a_conditional_model_shows_each_class(cli, conditional, tmp_path):
 def test_mistakes_are_one_sentence(cli, model, film, trained, tmp_path):
     (tmp_path / "there.mp4").write_bytes(b"precious")
     painting = tmp_path / "painting.png"
+    styles = tmp_path / "styles"
+    remember(runs.Run(styles), "fast", {"styles": ["wave.jpg"], "content": "photos", "out": styles})
+    (tmp_path / "cut.mp4").write_bytes(film.read_bytes()[:2000])
     for arguments, said in (
         ([film, tmp_path / "there.mp4", "-s", "wave", "--model", model], "--force"),
         ([film, tmp_path / "out.avi", "-s", "wave", "--model", model], "the ending says"),
         ([tmp_path / "none.mp4", tmp_path / "out.mp4", "-s", "wave", "--model", model], "no video file"),
         ([model, tmp_path / "out.mp4", "-s", "wave", "--model", model], "is not a video"),
         ([film, tmp_path / "out.mp4", "-s", "wave", "--method", "gatys"], "minutes for a frame"),
-        ([film, tmp_path / "out.mp4", "--model", model], "There are: wave, mosaic"),
+        ([film, tmp_path / "out.mp4", "--model", model], "by it. There are: wave, mosaic."),
+        ([film, tmp_path / "out.mp4"], "by it. There are: cafe-terrace, "),
+        ([tmp_path / "cut.mp4", tmp_path / "out.mp4", "-s", "wave", "--model", model], "Invalid data"),
+        (["--walk", styles, tmp_path / "out.mp4"], f"{styles} is a run of train-style, which has no latents"),
         (["--walk", trained, tmp_path / "out.mp4", "--rate", 0], "--rate and --seconds"),
         (["--walk", painting, tmp_path / "out.mp4"], "not a run folder"),
     ):
@@ -121,6 +156,7 @@ def test_mistakes_are_one_sentence(cli, model, film, trained, tmp_path):
         assert result.exit_code == errors.FAILED, result.output
         assert said in result.stderr
         assert result.stderr.count("\n") == 1
+        assert not any(odd in result.stderr for odd in ("[Errno", "KeyError", "--sheet"))
     assert (tmp_path / "there.mp4").read_bytes() == b"precious"
     assert cli("video", film).exit_code == 2
     assert not (tmp_path / "out.mp4").exists()
