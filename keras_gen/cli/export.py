@@ -21,7 +21,10 @@ _LARGEST = 4096  # side of a TFLite file's images
 
 def export(
     run: Annotated[
-        str, typer.Argument(metavar="RUN", help="Run folder, .keras file, or eight-styles (the package's).")
+        str,
+        typer.Argument(
+            metavar="RUN", help="Run folder, .keras file, or the package's eight-styles or adain."
+        ),
     ],
     format: Annotated[
         str, typer.Option("--format", "-f", help="saved-model for TF Serving, tflite for phones, or both.")

@@ -34,9 +34,7 @@ def stylize(
     ] = None,
     method: Annotated[
         str | None,
-        typer.Option(
-            help="fast, adain or gatys.  [default: fast for names; for paintings adain, else gatys]"
-        ),
+        typer.Option(help="fast, adain or gatys.  [default: fast for names, adain for paintings]"),
     ] = None,
     strength: Annotated[float, typer.Option(help="From 0, the image as it is, to 1.")] = 1.0,
     preserve_color: Annotated[

@@ -73,8 +73,6 @@ def video(
         names = ", ".join(painter.every(model))
         raise ValueError(f"Name a --style, or give the file of a painting by it. There are: {names}.")
     paint = painter.choose(style, method, model, strength=strength, preserve_color=preserve_color)
-    if paint.slow:
-        raise ValueError("Without weights for adain a painting takes minutes a frame: name a style instead.")
     blend = RecurrentBlend() if momentum is None else RecurrentBlend(momentum)
     with bar("painting") as advance:
         report = transform(files[0], files[1], stylized(paint, blend, size), force, advance)

@@ -28,7 +28,7 @@ def load_trained(source: str | Path, checkpoint: str = "last") -> Trained:
 
     Args:
         source: a run folder of `train` or `train-style`, a .keras file, a packed .npz file, or
-            "eight-styles".
+            one of `style.packed.PACKAGED`.
         checkpoint: "last" or "best", of a run of `train`.
 
     Raises:
@@ -37,10 +37,11 @@ def load_trained(source: str | Path, checkpoint: str = "last") -> Trained:
     """
     path = Path(source)
     if not path.exists():
-        if str(source) == style.packed.EIGHT_STYLES:
-            return Trained(style.pretrained(), str(source), None)
+        if str(source) in style.packed.PACKAGED:
+            return Trained(style.pretrained(source), str(source), None)
         raise FileNotFoundError(
-            f"There is no {str(source)!r}: give a run folder, a .keras file, or {style.packed.EIGHT_STYLES}."
+            f"There is no {str(source)!r}: give a run folder, a .keras file, or "
+            f"{' or '.join(style.packed.PACKAGED)}, which come with the package."
         )
     name = path.resolve().stem if path.is_file() else path.resolve().name
     file = path / "checkpoints" / LAST if path.is_dir() else path

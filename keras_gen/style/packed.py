@@ -16,8 +16,9 @@ from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.style.adain import AdaINStyleTransfer, StyleCoder
 from keras_gen.style.fast import FastStyleTransfer
 
-#: The styles in the package.
 EIGHT_STYLES = "eight-styles"
+#: The models in the package.
+PACKAGED = (EIGHT_STYLES, "adain")
 
 
 def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyleTransfer:
@@ -38,7 +39,7 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     path = Path(str(own)) if own.is_file() else Path(name)
     if not path.is_file():
         raise FileNotFoundError(
-            f"There are no packed styles {str(name)!r}: the package has {EIGHT_STYLES!r}."
+            f"There are no packed styles {str(name)!r}: the package has {' and '.join(PACKAGED)}."
         )
     try:
         with np.load(path) as archive:

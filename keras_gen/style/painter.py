@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -33,7 +32,6 @@ class Painter:
         size: The longer side that pictures should have; None leaves them at their own.
         strength: From 0, the picture as it is, to 1.
         preserve_color: Takes only brightness from the style; the colours stay the picture's.
-        slow: Whether a picture takes minutes rather than seconds.
 
     Raises:
         ValueError: `strength` is out of range.
@@ -46,12 +44,11 @@ class Painter:
         size: int | None = None,
         strength: float = 1.0,
         preserve_color: bool = False,
-        slow: bool = False,
     ) -> None:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1; received {strength}.")
         self.paint, self.name, self.size = paint, name, size
-        self.strength, self.preserve_color, self.slow = strength, preserve_color, slow
+        self.strength, self.preserve_color = strength, preserve_color
 
     def __call__(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         """The picture painted: uint8 (height, width, 3) in and out."""
@@ -252,7 +249,7 @@ def gatys(
         )
         return np.round(np.clip(made, -1, 1) * 127.5 + 127.5).astype("uint8")
 
-    return Painter(paint, _named(paintings), slow=True, **options)
+    return Painter(paint, _named(paintings), **options)
 
 
 def choose(
@@ -266,16 +263,17 @@ def choose(
 
     Args:
         styles: Names, or files of paintings, each with "=WEIGHT" where they are to be blended.
-        method: One of `METHODS`; None takes "fast" for names, and for paintings "adain" where `model` is one
-            or the package has its weights, or else "gatys".
+        method: One of `METHODS`; None takes "fast" for names and "adain" for paintings.
         model: A run or file, as `load` reads, in place of the package's weights.
         optimization: Options of "gatys", "steps" and "backbone", which no other method takes.
         **options: Of `Painter`.
 
     Raises:
         ValueError: An unknown style or method, or a method that does not take such styles, model or options.
-        FileNotFoundError: No such painting, or no weights for the method.
+        FileNotFoundError: No such painting or model.
     """
+    from keras_gen.style import pretrained
+
     weights = parse_styles(styles)
     files = [name for name in weights if Path(name).is_file()]
     if method is not None:
@@ -285,46 +283,47 @@ def choose(
             raise FileNotFoundError(f"There is no painting {name}: give the path of a file that is there.")
     if files and len(files) < len(weights):
         raise ValueError("Paintings and styles by name do not blend with each other: give one kind.")
-    if method == "gatys" and model is not None:
-        raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
-    known = None if model is None else load(model)
-    if method is None and files and known is None:
-        with contextlib.suppress(FileNotFoundError):
-            known = packaged("adain")
-    if optimization and method != "gatys" and (method or known is not None or not files):
+    method = method or ("adain" if files else "fast")
+    if method != "fast" and not files:
+        raise ValueError(f"The method {method} takes its style from a painting: give its file by --style.")
+    if method == "gatys":
+        if model is not None:
+            raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
+        return gatys(*_paintings(weights), **(optimization or {}), **options)
+    if optimization:
         given = " and ".join(f"--{name}" for name in optimization)
         raise ValueError(f"{given} is for optimizing the picture: add --method gatys, or leave it out.")
-    if not files and method in (None, "fast"):
-        known = known or packaged("fast")
-        if not hasattr(known, "styles"):
-            raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
-        if not weights:
-            raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
-        return fast(known, weights, **options)
-    if method == "fast":
-        raise ValueError(
-            "The fast method paints only in the styles that it was trained for: leave out --method, or train "
-            "it by `keras-gen train-style`."
-        )
-    if not files:
-        raise ValueError(f"The method {method} takes its style from a painting: give its file by --style.")
-    from keras_gen.image import load_image
-
-    shares = list(weights.values())
-    paintings = {file: load_image(file, max_size=GATYS_SIZE) for file in files}
-    if method != "gatys" and (method == "adain" or known is not None):
-        known = known or packaged("adain")
+    if method == "adain":
+        known = pretrained("adain") if model is None else load(model)
         if hasattr(known, "styles"):
             raise ValueError(
                 f"The model {model} paints only in its own styles: leave out --model, or the painting."
             )
-        return adain(known, paintings, shares, **options)
-    return gatys(paintings, shares, **(optimization or {}), **options)
+        return adain(known, *_paintings(weights), **options)
+    if files:
+        raise ValueError(
+            "The fast method paints only in the styles that it was trained for: leave out --method, or train "
+            "it by `keras-gen train-style`."
+        )
+    known = pretrained() if model is None else load(model)
+    if not hasattr(known, "styles"):
+        raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
+    if not weights:
+        raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
+    return fast(known, weights, **options)
+
+
+def _paintings(weights: Mapping[str, float]) -> tuple[dict[str, np.ndarray], list[float]]:
+    from keras_gen.image import load_image
+
+    return {file: load_image(file, max_size=GATYS_SIZE) for file in weights}, list(weights.values())
 
 
 def every(model: Path | None = None, **options: Any) -> dict[str, Painter]:
     """A painter for each style of the package, or of a model of one's own, by name."""
-    known = packaged("fast") if model is None else load(model)
+    from keras_gen.style import pretrained
+
+    known = pretrained() if model is None else load(model)
     if not hasattr(known, "styles"):
         raise ValueError(f"The model {model} has no styles of its own: give a painting by --style.")
     return {name: fast(known, {name: 1.0}, **options) for name in known.styles}
@@ -342,21 +341,3 @@ def sheet(
         if progress is not None:
             progress(index + 1, len(painters))
     return labelled_sheet(made)
-
-
-def packaged(method: str) -> Any:
-    """The model whose weights come with the package.
-
-    Raises:
-        FileNotFoundError: None come with it.
-    """
-    from keras_gen.style import pretrained
-
-    try:
-        return pretrained() if method == "fast" else pretrained(method)
-    except FileNotFoundError:
-        raise FileNotFoundError(
-            f"This build of keras-gen comes without weights for the {method} method: train your own by "
-            "`keras-gen train-style`, and give its run by --model; or give a painting by --style, with "
-            "--method gatys."
-        ) from None

@@ -70,6 +70,7 @@ def test_data_of_the_run_are_what_int8_is_measured_on(cli, vae, here):
 
 def test_models_by_what_a_user_calls_them(trained, here):
     assert load_trained("eight-styles").name == "eight-styles"
+    assert load_trained("adain").name == "adain"
     assert load_trained(trained).settings.model == "gan"
     by_file = load_trained(trained / "checkpoints" / "last.keras")
     assert (by_file.name, by_file.settings) == ("last", None)
@@ -116,7 +117,7 @@ def test_what_is_no_model_is_said(cli, here):
     (here / "folder").mkdir()
     keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save("other.keras")
     for name, said in (
-        ("nothing", "There is no 'nothing': give a run folder, a .keras file, or eight-styles"),
+        ("nothing", "There is no 'nothing': give a run folder, a .keras file, or eight-styles or adain"),
         ("cut.keras", "not a model of Keras"),
         ("folder", "not a run folder"),
         ("other.keras", "cannot be exported: A Sequential has no export signatures"),

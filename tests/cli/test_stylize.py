@@ -161,7 +161,7 @@ def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
         ([], "There are: great-wave, great-fire, mosaic"),
         (["--style", "mosaic=no"], "NAME=WEIGHT"),
         (["--style", "mosaic", "--strength", "2"], "from 0 to 1"),
-        (["--style", "mosaic", "--method", "gatys"], "leave out --model, or --method"),
+        (["--style", "mosaic", "--method", "gatys"], "from a painting"),
         (["--style", "mosaic", "--steps", "3"], "--steps is for optimizing"),
         (["--sheet", "--method", "gatys"], "leave out --style and what gatys takes"),
         (["--style", "mosaic", "--method", "fats"], "Did you mean 'fast'?"),
