@@ -11,7 +11,7 @@ style `--style-weight` times as heavy) of
   an AdaINStyleTransfer, for all.
 
     pip install -e ".[offline]"
-    python benchmarks/style_quality.py PHOTOS PAINTINGS --fast eight-styles --adain last.keras
+    python benchmarks/style_quality.py PHOTOS PAINTINGS --fast eight-styles --adain adain
 
 prints one JSON line a pair and method, and in the end the means, and for each network the number of
 iterations after which L-BFGS is as low, pair by pair.

@@ -328,7 +328,7 @@ def _packets(reading: Any, film: Any, report: Report) -> Iterator[Any]:
 def _announced(reading: Any, film: Any) -> Fraction:
     """When the film ends, or where the file does not say it, the longest track; 0 where it says neither."""
     if film.duration:
-        return film.duration * film.time_base
+        return (film.duration + (film.start_time or 0)) * film.time_base
     return Fraction(reading.duration or 0, _av().time_base)
 
 

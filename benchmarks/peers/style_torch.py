@@ -140,7 +140,7 @@ def step():
     ]
     style = sum(relative) / len(relative)
     down, right = pictures.diff(dim=2).abs().mean(), pictures.diff(dim=3).abs().mean()
-    loss = (content_loss + 6 * style).mean() + 0.1 * (down + right)
+    loss = (content_loss + 5 * style).mean() + 0.1 * (down + right)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

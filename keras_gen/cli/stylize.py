@@ -76,7 +76,9 @@ def stylize(
     optimization = {name: given for name, given in (("steps", steps), ("backbone", backbone)) if given}
     if sheet:
         if style or optimization or method not in (None, "fast"):
-            raise ValueError("--sheet shows all styles of a network: leave out --style and what gatys takes.")
+            raise ValueError(
+                "--sheet shows all styles of a network: leave out --style, --method, --steps, --backbone."
+            )
         painters = painter.every(model, strength=strength, preserve_color=preserve_color)
         paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
     else:
@@ -130,7 +132,8 @@ def _pairs(
     """What to read and where to write it, and whether that is a folder."""
     from keras_gen.pictures import PIPE, find, same_ending
 
-    name = "sheet" if sheet else "+".join(Path(one.rpartition("=")[0] or one).stem for one in style)
+    named = (one if Path(one).is_file() else one.rpartition("=")[0] or one for one in style)
+    name = "sheet" if sheet else "+".join(Path(one).stem for one in named)
     folder = len(images) > 1 or Path(images[0]).is_dir()
     if not folder:
         if out is not None and out != PIPE and (Path(out).is_dir() or out.endswith("/")):
@@ -147,7 +150,7 @@ def _pairs(
     for image in images:
         root = Path(image)
         for path in find(root):
-            if into != root.resolve() and into in path.resolve().parents:
+            if root.resolve() in into.parents and into in path.resolve().parents:
                 continue  # painted already
             inner = path.relative_to(root) if root.is_dir() else Path(path.name)
             pairs.append((str(path), str(Path(out) / same_ending(inner))))

@@ -215,8 +215,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
         if network.hint is not None:
             errors = []
             for code, wanted in ((codes, photographed), (painting_codes, style[_CONTENT_TAP])):
-                # Of mean square 1: VGG's own are so large that the layer would first of all have to grow.
-                scale = tf.sqrt(tf.reduce_mean(tf.square(tf.cast(wanted, tf.float32))))
+                # Up to their scale: VGG's are so large that the layer would first of all have to grow.
+                square = tf.square(tf.cast(wanted, tf.float32))
+                scale = tf.sqrt(tf.reduce_mean(square, (1, 2, 3), keepdims=True))
                 found = scale * network.hint(cropped(code, wanted, MARGIN // MULTIPLE))
                 errors.append(tf.reduce_mean(_relative_error(found, wanted)))
             values["distillation"] = tf.add_n(errors) / 2

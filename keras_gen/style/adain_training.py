@@ -139,7 +139,8 @@ def train_adain(
 
     Raises:
         FileNotFoundError: no paintings, photographs, checkpoint, or weights of VGG.
-        ValueError: options out of range.
+        ValueError: options out of range, a painting that is damaged or too small, or a run that has done so
+            many steps.
         TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
     """
     arguments = dict(locals())

@@ -18,7 +18,7 @@ METHODS = ("fast", "adain", "gatys")
 #: The longer side that optimizing a picture takes by default: minutes, not hours.
 GATYS_SIZE = 512
 
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _MARGIN = 16  # pixels of mirror image around a picture, as in the models' own `stylize`
 _ADAIN_MULTIPLE = 8
 
@@ -182,12 +182,17 @@ def adain(
         weights: Of the paintings.
         strength: From 0, the picture's own statistics of features, to 1, the paintings'.
         **options: Of `Painter`.
+
+    Raises:
+        ValueError: `strength` is out of range.
     """
     import tensorflow as tf
 
     from keras_gen.style import adain as exchanged
     from keras_gen.style.tiles import Tiled
 
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength must be from 0 to 1; received {strength}.")
     encoder, decode = model.sampler.encoder, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
@@ -289,17 +294,19 @@ def choose(
     if method == "gatys":
         if model is not None:
             raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
-        return gatys(*_paintings(weights), **(optimization or {}), **options)
+        return gatys(*_paintings(weights, None), **(optimization or {}), **options)
     if optimization:
         given = " and ".join(f"--{name}" for name in optimization)
-        raise ValueError(f"{given} is for optimizing the picture: add --method gatys, or leave it out.")
+        raise ValueError(f"Only optimizing the picture takes {given}: add --method gatys.")
     if method == "adain":
+        from keras_gen.style.adain import LONGEST
+
         known = pretrained("adain") if model is None else load(model)
         if hasattr(known, "styles"):
             raise ValueError(
                 f"The model {model} paints only in its own styles: leave out --model, or the painting."
             )
-        return adain(known, *_paintings(weights), **options)
+        return adain(known, *_paintings(weights, LONGEST), **options)
     if files:
         raise ValueError(
             "The fast method paints only in the styles that it was trained for: leave out --method, or train "
@@ -313,10 +320,12 @@ def choose(
     return fast(known, weights, **options)
 
 
-def _paintings(weights: Mapping[str, float]) -> tuple[dict[str, np.ndarray], list[float]]:
+def _paintings(
+    weights: Mapping[str, float], longest: int | None
+) -> tuple[dict[str, np.ndarray], list[float]]:
     from keras_gen.image import load_image
 
-    return {file: load_image(file, max_size=GATYS_SIZE) for file in weights}, list(weights.values())
+    return {file: load_image(file, max_size=longest) for file in weights}, list(weights.values())
 
 
 def every(model: Path | None = None, **options: Any) -> dict[str, Painter]:

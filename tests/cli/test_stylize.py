@@ -123,6 +123,11 @@ def test_a_folder_within_the_folder_is_not_painted_again(cli, model, photo):
         result = cli("stylize", folder, "--model", model, "-s", "mosaic", "-o", folder / "out", *more)
         assert result.exit_code == 0, result.output
         assert [path.name for path in (folder / "out").rglob("*")] == ["photo.png"]
+    (folder / "in").mkdir()
+    photo.rename(folder / "in" / "photo.png")
+    result = cli("stylize", folder / "in", "--model", model, "-s", "mosaic", "-o", folder)
+    assert "1 images in" in result.stdout
+    assert photo.is_file()
 
 
 def test_from_pipe_to_pipe(cli, model, photo, monkeypatch):
@@ -162,8 +167,8 @@ def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
         (["--style", "mosaic=no"], "NAME=WEIGHT"),
         (["--style", "mosaic", "--strength", "2"], "from 0 to 1"),
         (["--style", "mosaic", "--method", "gatys"], "from a painting"),
-        (["--style", "mosaic", "--steps", "3"], "--steps is for optimizing"),
-        (["--sheet", "--method", "gatys"], "leave out --style and what gatys takes"),
+        (["--style", "mosaic", "--steps", "3"], "takes --steps: add --method gatys"),
+        (["--sheet", "--method", "gatys"], "leave out --style, --method"),
         (["--style", "mosaic", "--method", "fats"], "Did you mean 'fast'?"),
         (["--style", "nowhere.jpg"], "no painting nowhere.jpg"),
         (["--style", "mosaic", "--sheet"], "leave out --style"),

@@ -141,12 +141,14 @@ def test_what_a_method_does_not_take_is_refused(tmp_path):
     painting = str(tmp_path / "painting.png")
     pictures.write(pictures.Picture(noise(40, 48)), tmp_path / "painting.png")
     for arguments, said in (
-        ({"styles": ["great"], "optimization": {"steps": 3}}, "--steps is for optimizing"),
-        ({"styles": [painting], "method": "adain", "optimization": {"backbone": "hed"}}, "--backbone is for"),
+        ({"styles": ["great"], "optimization": {"steps": 3}}, "optimizing the picture takes --steps"),
+        ({"styles": [painting], "method": "adain", "optimization": {"backbone": "hed"}}, "takes --backbone"),
         ({"styles": [painting], "method": "gatys", "model": tmp_path}, "leave out --model"),
     ):
         with pytest.raises(ValueError, match=said):
             painter.choose(**arguments)
+    with pytest.raises(ValueError, match="from 0 to 1"):
+        painter.choose([painting], strength=2)
     for method in ("gatys", "adain", None):
         with pytest.raises(FileNotFoundError, match=r"no painting none\.jpg"):
             painter.choose(["none.jpg"], method=method)
