@@ -294,7 +294,8 @@ def choose(
     if method == "gatys":
         if model is not None:
             raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
-        return gatys(*_paintings(weights, None), **(optimization or {}), **options)
+        paintings, shares = _paintings(weights, None)
+        return gatys(paintings, shares, **(optimization or {}), **options)
     if optimization:
         given = " and ".join(f"--{name}" for name in optimization)
         raise ValueError(f"Only optimizing the picture takes {given}: add --method gatys.")
