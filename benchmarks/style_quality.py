@@ -31,17 +31,13 @@ import numpy as np
 
 from keras_gen.image import load_image, save_grid
 from keras_gen.networks.vgg import vgg
+from keras_gen.pictures import find
 from keras_gen.style import GatysStyleTransfer, pretrained
 from keras_gen.style.pictures import fitted, resized
 
 CONTENT, STYLE = ("relu3_3",), ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 PAINTING = 512  # longer side in pixels, whatever the photograph's: networks learn strokes at this scale
 ITERATIONS = (10, 20, 30, 50, 80)
-
-
-def pictures(folder: Path) -> list[Path]:
-    """The images of a folder in the order of their names."""
-    return sorted(p for p in folder.iterdir() if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
 
 
 def paired(photos: list[Path], paintings: list[Path], count: int | None) -> list[tuple[Path, Path]]:
@@ -63,11 +59,11 @@ def squared(image: np.ndarray, size: int) -> np.ndarray:
     return np.clip(resized(image[top : top + side, left : left + side], (size, size)), -1, 1)
 
 
-def measured(model: GatysStyleTransfer, image: np.ndarray, style_weight: float) -> dict[str, float]:
-    """Content and style loss, and their sum."""
-    found = model.measure(image)
+def measured(model: GatysStyleTransfer, image: np.ndarray) -> dict[str, float]:
+    """Content and style loss, and their sum by the model's weights."""
+    found, (content_weight, style_weight, _) = model.measure(image), model.loss_weights
     content, style = found["content_loss"], found["style_loss"]
-    return {"loss": content + style_weight * style, "content": content, "style": style}
+    return {"loss": content_weight * content + style_weight * style, "content": content, "style": style}
 
 
 def lookup(names: list[str], painting: str) -> str | None:
@@ -133,9 +129,7 @@ def main() -> None:
         lines.append(line)
         print(json.dumps(line), flush=True)
 
-    for photo_path, painting_path in paired(
-        pictures(options.photos), pictures(options.paintings), options.pairs
-    ):
+    for photo_path, painting_path in paired(find(options.photos), find(options.paintings), options.pairs):
         (style,) = fitted(load_image(painting_path, 1024), PAINTING)
         content = squared(load_image(photo_path, 1024), options.size)
         photo_name, painting_name = photo_path.stem, painting_path.stem
@@ -150,14 +144,14 @@ def main() -> None:
         model = GatysStyleTransfer(content, style, backbone=optimized, init=options.init, seed=0, **settings)
         model.compile("lbfgs")
         pair = {"photo": photo_name, "painting": painting_name, "size": options.size}
-        curve = {0: measured(judge, model.image, options.style_weight)["loss"]}
-        report(**pair, method="photograph", **measured(judge, content, options.style_weight))
+        curve = {0: measured(judge, model.image)["loss"]}
+        report(**pair, method="photograph", **measured(judge, content))
         seconds = 0.0
         for before, after in itertools.pairwise((0, *ITERATIONS)):
             begun = time.perf_counter()
             model.fit(after - before, verbose=0)
             seconds += time.perf_counter() - begun
-            found = measured(judge, model.image, options.style_weight)
+            found = measured(judge, model.image)
             curve[after] = found["loss"]
             report(**pair, method="gatys", iterations=after, seconds=round(seconds, 2), **found)
         images = [content, model.image]
@@ -168,7 +162,7 @@ def main() -> None:
             if image is None:
                 continue
             seconds = round(time.perf_counter() - begun, 3)
-            found = measured(judge, np.clip(image, -1, 1), options.style_weight)
+            found = measured(judge, np.clip(image, -1, 1))
             iterations = round(equivalent(curve, found["loss"]), 1)
             report(**pair, method=name, seconds=seconds, equivalent_iterations=iterations, **found)
             images.append(image)

@@ -17,7 +17,7 @@ from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
 from keras_gen.style.operators import adain, channel_moments, content_loss, moments_loss
-from keras_gen.style.pictures import checked
+from keras_gen.style.pictures import checked, each_checked
 
 _CONTENT_TAP = "relu4_1"
 _STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
@@ -32,8 +32,8 @@ class StyleCoder(keras.Model):
     Args:
         encoder: a network from images to features.
         decoder: a network from such features to images.
-        hint_channels: of a teacher's features, which the layer `hint` gives from the encoder's; None makes no
-            such layer, for it is of use in training alone.
+        hint_channels: of a teacher's features, which the layer `hint` gives, up to their scale, from the
+            encoder's; None makes no such layer, for it is of use in training alone.
         **options: arguments of `keras.Model`.
     """
 
@@ -256,10 +256,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
             ValueError: pictures of another shape or range, or weights, masks or a strength that do not fit.
         """
         image = checked(image, "image")
-        several = isinstance(style, (list, tuple)) or np.ndim(style) == 4
-        paintings = [checked(one, "painting") for one in (style if several else [style])]
-        if not paintings or not all(picture.size for picture in (image, *paintings)):
-            raise ValueError("stylize takes an image and a painting or more, none of them empty.")
+        paintings = each_checked(style, "painting")
+        if not paintings:
+            raise ValueError("style must be a painting or more; received none.")
         if weights is not None and masks is not None:
             raise ValueError("Blend paintings by weights, or by masks: give one of them.")
         if not 0 <= strength <= 1:

@@ -20,7 +20,7 @@ def checked(image: Any, role: str) -> np.ndarray:
         ValueError: another shape or range, or NaN.
     """
     image = np.asarray(image, np.float32)
-    if image.ndim != 3 or image.shape[-1] != 3:
+    if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(f"The {role} must have shape (height, width, 3); received {image.shape}.")
     if not np.abs(image).max(initial=0) <= 1 + 1e-3:  # written so that NaN fails too
         raise ValueError(
@@ -30,6 +30,12 @@ def checked(image: Any, role: str) -> np.ndarray:
     return image
 
 
+def each_checked(images: Any, role: str) -> list[np.ndarray]:
+    """A picture, or several of any sizes, each `checked`."""
+    several = isinstance(images, (list, tuple)) or np.ndim(images) == 4
+    return [checked(image, role) for image in (images if several else [images])]
+
+
 def fitted(styles: Any, longest: int) -> list[np.ndarray]:
     """Styles in [-1, 1], each checked, with a longer side of so many pixels.
 
@@ -37,8 +43,7 @@ def fitted(styles: Any, longest: int) -> list[np.ndarray]:
         styles: a picture, or several, of any sizes.
         longest: pixels.
     """
-    several = isinstance(styles, (list, tuple)) or np.ndim(styles) == 4
-    found = [checked(style, "style") for style in (styles if several else [styles])]
+    found = each_checked(styles, "style")
     sizes = [scaled(style.shape, longest / max(style.shape[:2])) for style in found]
     # Bicubic interpolation overshoots at edges.
     return [np.clip(resized(style, size), -1, 1) for style, size in zip(found, sizes, strict=True)]
