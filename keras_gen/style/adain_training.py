@@ -14,13 +14,13 @@ from keras_gen import optimizers, precision
 from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.runs.folder import Run
 from keras_gen.style.adain import AdaINStyleTransfer
+from keras_gen.style.photographs import photographs
 from keras_gen.style.pictures import resized
 from keras_gen.style.settings import remember
 from keras_gen.style.training import (
     Keeper,
     find_paintings,
     fit_in_steps,
-    photographs,
     previewed,
     read_painting,
     resumed,

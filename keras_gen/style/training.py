@@ -14,18 +14,18 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_gen import callbacks as kc
-from keras_gen import data, optimizers, precision
+from keras_gen import optimizers, precision
 from keras_gen.callbacks.checkpoint import LAST
 from keras_gen.image import load_image, make_grid
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.runs.folder import Run
 from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.feed_forward import FeedForwardStyle
+from keras_gen.style.photographs import photographs
 from keras_gen.style.settings import remember
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _SMALLEST = 16  # pixels of a painting's side
-_LARGER = 1.5  # photographs are this much larger than the crops that are trained on
 _RISE = 50  # steps
 _PREVIEWS = 3  # photographs on a sheet of previews
 
@@ -70,37 +70,6 @@ def read_painting(path: Path, size: int = 512) -> np.ndarray:
             f"{size} at most: VGG needs {_SMALLEST} a side."
         )
     return painting
-
-
-def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.Dataset:
-    """Batches of random crops and mirror images of photographs, in an order of its own in each epoch.
-
-    Args:
-        content: a data spec, or a folder of pictures.
-        crop: side in pixels, a multiple of 4.
-        batch_size: crops a batch, all there are if there are fewer; the last, smaller one is left out.
-        seed: of order and crops.
-    """
-    spec = f"folder:{content}" if Path(content).is_dir() else content
-    side = round(crop * _LARGER)
-    batches = data.load(
-        spec,
-        batch_size=batch_size,
-        image_size=(side, side),
-        channels=3,
-        crop="random",
-        flip=True,
-        drop_remainder=True,
-        seed=seed,
-    )
-
-    def cut(images):
-        # From the pictures themselves, for an epoch that is resumed has to draw the same place.
-        state = tf.reduce_sum(tf.cast(images[:, ::8, ::8] * 127.5, tf.int64))
-        shape = (tf.shape(images)[0], crop, crop, 3)
-        return tf.image.stateless_random_crop(images, shape, tf.stack([state, tf.cast(seed, tf.int64)]))
-
-    return batches.map(lambda *batch: cut(batch[0]))
 
 
 def train_style(

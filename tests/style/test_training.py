@@ -13,8 +13,9 @@ from keras_gen.data import set_epoch
 from keras_gen.networks.vgg import vgg16
 from keras_gen.runs.folder import Run
 from keras_gen.style.adain_training import paired, windows
+from keras_gen.style.photographs import photographs
 from keras_gen.style.settings import recall, remember
-from keras_gen.style.training import find_paintings, photographs, read_painting, train_style
+from keras_gen.style.training import find_paintings, read_painting, train_style
 
 SETTINGS = {"steps": 4, "width": 8, "batch_size": 2, "crop": 16, "precision_name": "float32"}
 
@@ -131,12 +132,6 @@ def test_pairs_are_the_same_in_a_resumed_epoch_and_show_every_painting(folder):
 def test_a_painting_is_read_as_any_picture(tmp_path):
     Image.fromarray(np.full((40, 40), 20000, np.uint16)).save(tmp_path / "sixteen.png")
     np.testing.assert_allclose(read_painting(tmp_path / "sixteen.png"), 20000 / 32767.5 - 1, atol=0.01)
-
-
-def test_fewer_photographs_than_a_batch(folder):
-    with pytest.warns(UserWarning, match="only 6 images"):
-        batches = photographs(str(folder / "photographs"), 16, 8, seed=0)
-    assert [batch.shape[0] for batch in batches] == [6]
 
 
 def test_a_run_that_failed_at_once_goes_on(folder, tmp_path):

@@ -1,0 +1,80 @@
+"""Photographs to train style transfer on: crops at many sizes, some in other light and colours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import tensorflow as tf
+
+from keras_gen import data
+
+_LARGER = 2.0  # photographs are read at this many times the side of a crop,
+_CLOSER = 0.7  # and windows of them, from this many times it upwards, become crops
+_RECOLOURED = 0.5  # of the crops
+_GREY = (0.299, 0.587, 0.114)  # of ITU-R BT.601
+
+
+def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.Dataset:
+    """Batches of crops of photographs, in an order of its own in each epoch.
+
+    A network that sees some hundred photographs, always alike, paints others worse. So crops show from a
+    third of a photograph's shorter side to all of it, and may be mirrored; half of them have another
+    contrast, brightness, saturation and tint.
+
+    Args:
+        content: a data spec, or a folder of pictures.
+        crop: side in pixels, a multiple of 4.
+        batch_size: crops a batch, all there are if there are fewer; the last, smaller one is left out.
+        seed: of order, crops and colours.
+
+    Returns:
+        Batches of float32 (batch, crop, crop, 3) in [-1, 1].
+    """
+    spec = f"folder:{content}" if Path(content).is_dir() else content
+    side = round(crop * _LARGER)
+    batches = data.load(
+        spec,
+        batch_size=batch_size,
+        image_size=(side, side),
+        channels=3,
+        crop="random",
+        flip=True,
+        drop_remainder=True,
+        seed=seed,
+    )
+
+    def cut(image, state):
+        draws = tf.random.stateless_uniform((4,), state)
+        window = tf.cast(crop * _CLOSER * (_LARGER / _CLOSER) ** draws[0], tf.int32)
+        top, left = tf.unstack(tf.cast(draws[1:3] * tf.cast(side - window + 1, tf.float32), tf.int32))
+        image = image[top : top + window, left : left + window]
+        image = tf.image.resize(image, (crop, crop), "bicubic", antialias=True)
+        image = tf.where(draws[3] < _RECOLOURED, recoloured(image, state + 1), image)
+        return tf.clip_by_value(image, -1, 1)
+
+    def cut_all(i, batch):
+        # From the pictures and their places in the epoch, for one that is resumed has to draw the same.
+        pictures = tf.reduce_sum(tf.cast(batch[:, ::8, ::8] * 127.5, tf.int64))
+        places = i * batch_size + tf.range(tf.shape(batch, tf.int64)[0])
+        states = tf.stack([pictures + places, tf.fill(tf.shape(places), tf.cast(seed, tf.int64))], axis=-1)
+        return tf.map_fn(lambda one: cut(*one), (batch, states), fn_output_signature=tf.float32)
+
+    return batches.enumerate().map(cut_all, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def recoloured(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+    """A picture of another saturation, tint, contrast and brightness.
+
+    Args:
+        image: (height, width, 3) in [-1, 1].
+        seed: two integers.
+
+    Returns:
+        A picture of that shape, which may leave [-1, 1] a little.
+    """
+    draws = tf.random.stateless_uniform((6,), seed)
+    saturation, contrast = 1.5 * draws[0], 0.4 + 0.9 * draws[1]
+    grey = tf.tensordot(image, tf.constant(_GREY), 1)[..., None]
+    image = (grey + saturation * (image - grey)) * contrast * (0.8 + 0.4 * draws[3:])
+    # What a low contrast leaves free is room for brightness.
+    return image + (2 * draws[2] - 1) * tf.maximum(1 - contrast, 0.1)
