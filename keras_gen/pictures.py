@@ -165,24 +165,28 @@ def same_ending(name: str | os.PathLike[str]) -> str:
     return str(name)
 
 
+def is_named(path: str | os.PathLike[str]) -> bool:
+    """Whether a file's name ends as that of a picture, of a format that Pillow reads."""
+    from PIL import Image
+
+    return Image.registered_extensions().get(Path(path).suffix.lower()) in Image.OPEN
+
+
 def find(path: str | os.PathLike[str]) -> list[Path]:
     """The image files in a folder and the folders in it, by name, hidden ones left out; or a file itself.
 
     Raises:
         FileNotFoundError: There is no such file or folder, or no image in it.
     """
-    from PIL import Image
-
     path = Path(path)
     if not path.is_dir():
         if not path.exists():
             raise FileNotFoundError(f"There is no file or folder {path}.")
         return [path]
-    endings = Image.registered_extensions()
     found = [
         file
         for file in sorted(path.rglob("*"))
-        if endings.get(file.suffix.lower()) in Image.OPEN
+        if is_named(file)
         and file.is_file()
         and not any(part.startswith((".", "__")) for part in file.relative_to(path).parts)
     ]
@@ -192,9 +196,17 @@ def find(path: str | os.PathLike[str]) -> list[Path]:
 
 
 def refuse_existing(target: str | os.PathLike[str], force: bool) -> None:
-    """Raises FileExistsError where a file is there already, unless it may be replaced; never for "-"."""
-    if not force and str(target) != PIPE and Path(target).exists():
+    """Raises FileExistsError where a file is there already, unless it may be replaced; never for "-".
+
+    NotADirectoryError, where what should be a folder above it is a file.
+    """
+    if str(target) == PIPE:
+        return
+    if not force and Path(target).exists():
         raise FileExistsError(f"{target} is there already: choose another name, or replace it by --force.")
+    above = next(path for path in Path(target).absolute().parents if path.exists())
+    if not above.is_dir():
+        raise NotADirectoryError(f"{target} cannot be written, for {above} is no folder.")
 
 
 def _open(source: Any) -> tuple[str, Any]:

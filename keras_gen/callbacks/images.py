@@ -26,6 +26,15 @@ class SampleGrid(keras.callbacks.Callback):
             raise ValueError(f"n and every must be 1 or more; received {n} and {every}.")
         self.folder, self.n, self.seed, self.every = Path(folder) / "samples", n, seed, every
 
+    def set_model(self, model):
+        """Takes the model; TypeError where it draws nothing from latent vectors."""
+        super().set_model(model)
+        if not hasattr(model, "sample"):
+            raise TypeError(
+                f"SampleGrid shows what a model samples, and {type(model).__name__} does not: see how a "
+                f"picture is painted by Preview."
+            )
+
     def on_epoch_end(self, epoch, logs=None):
         """Draws and writes the grid."""
         done = int(self.model.epoch.numpy())

@@ -69,6 +69,8 @@ def stylize(
     if not folder:
         pictures.format_of(pairs[0][1])
         pictures.refuse_existing(pairs[0][1], force)
+    else:
+        pictures.refuse_existing(out, True)  # what is there is left out, but it has to be a folder
     start_tensorflow()
     from keras_gen.style import painter
 

@@ -38,7 +38,7 @@ def train_style(
         int | None, typer.Option(min=1, help="How many in all.  [default: fast 6000, adain 20000]")
     ] = None,
     width: Annotated[
-        int | None, typer.Option(min=1, help="Of the network: 8, 16 or 32.  [default: 16]")
+        int | None, typer.Option(min=1, help="Channels of the network: 8 is fast, 32 is fine.  [default: 16]")
     ] = None,
     decoder_width: Annotated[
         int | None, typer.Option(min=1, help="Of adain's decoder.  [default: 16]")
@@ -65,7 +65,7 @@ def train_style(
         ),
     ] = None,
     style_weight: Annotated[
-        float | None, typer.Option(min=0, help="Style against content.  [default: fast 5, adain 2]")
+        float | None, typer.Option(min=0, help="Style against content.  [default: 5]")
     ] = None,
     learning_rate: Annotated[
         float | None,

@@ -15,12 +15,12 @@ from keras_gen.layers import Conv2D
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
-from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
-from keras_gen.style.operators import adain, channel_moments, content_loss, moments_loss
+from keras_gen.style.feed_forward import FeedForwardStyle
+from keras_gen.style.operators import adain, gram_matrix
+from keras_gen.style.perceptual import STYLE_TAPS, relative_errors
 from keras_gen.style.pictures import checked, each_checked
 
-_CONTENT_TAP = "relu4_1"
-_STYLE_TAPS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1")
+_HINT_TAP = "relu4_1"  # the paper's encoder
 MULTIPLE = 8  # of the sides that the networks take
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
 
@@ -90,17 +90,22 @@ class AdaINStyleTransfer(FeedForwardStyle):
     """Style transfer to any painting by one pass: encode both, exchange statistics, decode; Muon 1e-3.
 
     The decoder learns to turn features with a painting's channel means and standard deviations into a
-    picture that has them, in VGG's features. With the paper's encoder, VGG itself (`vgg_encoder`), the
-    encoder stays as it is; a `small_encoder`, for phones, learns along, and with a `distillation_weight`
-    learns VGG's own features besides, which a linear map of its features is to match.
+    picture in its style. With the paper's encoder, VGG itself (`vgg_encoder`), the encoder stays as it is; a
+    `small_encoder`, for phones, learns along, and with a `distillation_weight` learns VGG's own features
+    besides, which a linear map of its features is to match.
+
+    The loss is `FastStyleTransfer`'s, with the Gram matrices of each one's own painting, so that both are
+    weighed alike. The paper's takes channel means and deviations for the style, and features after the
+    exchange for the content.
 
     Train it on pairs: `fit` takes (photographs, paintings), both (batch, height, width, 3).
 
     Args:
         encoder: a network from images to features at an eighth of the size, trained unless frozen.
         decoder: a network from the features to images.
-        content_weight: weight of the content loss, by relu4_1 after the exchange.
-        style_weight: weight of the style loss, by means and standard deviations of relu1_1 to relu4_1.
+        content_weight: weight of the content loss.
+        style_weight: weight of the style loss.
+        tone_weight: weight of the tone loss.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         temporal_weight: weight of the temporal loss, as in `FastStyleTransfer`.
         distillation_weight: weight of the squared error by which relu4_1 of VGG is found in the encoder's
@@ -125,8 +130,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
         decoder: keras.Model,
         *,
         content_weight: float = 1.0,
-        style_weight: float = 10.0,
-        total_variation_weight: float = 0.1,
+        style_weight: float = 5.0,
+        tone_weight: float = 0.3,
+        total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,
         distillation_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,
@@ -134,11 +140,18 @@ class AdaINStyleTransfer(FeedForwardStyle):
         name: str | None = None,
     ):
         super().__init__(
-            (_CONTENT_TAP,), _STYLE_TAPS, features, temporal_weight=temporal_weight, seed=seed, name=name
+            features,
+            hint_taps=[_HINT_TAP] if distillation_weight else [],
+            content_weight=content_weight,
+            tone_weight=tone_weight,
+            total_variation_weight=total_variation_weight,
+            temporal_weight=temporal_weight,
+            seed=seed,
+            name=name,
         )
-        self.content_weight, self.style_weight = float(content_weight), float(style_weight)
-        self.total_variation_weight = float(total_variation_weight)
-        self.distillation_weight = float(distillation_weight)
+        self.style_weight, self.distillation_weight = float(style_weight), float(distillation_weight)
+        if not self.style_weight >= 0:
+            raise ValueError(f"style_weight must be at least 0; received {style_weight}.")
         made, wanted = encoder.output_shape[-1], decoder.input_shape[-1]
         if made != wanted:
             raise ValueError(
@@ -154,7 +167,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         hint_channels = None
         if self.distillation_weight:
             self._check_pupil(encoder)
-            hint_channels = channels(_CONTENT_TAP)
+            hint_channels = channels(_HINT_TAP)
             self._log(*self.loss_names, "distillation")
         self.network = StyleCoder(encoder, decoder, hint_channels, name="style_coder")
         self.built = True
@@ -192,34 +205,17 @@ class AdaINStyleTransfer(FeedForwardStyle):
             return cropped(network.decode(adain(codes, painting_codes), training), photographs), codes
 
         pictures, codes = paint(images)
-        style = {tap: tf.stop_gradient(value) for tap, value in self.vgg_features(paintings).items()}
-        photographed = tf.stop_gradient(self.vgg_features(images)[_CONTENT_TAP])
-        target = adain(photographed, style[_CONTENT_TAP])
-        features = self.vgg_features(pictures)
-        content = _relative_error(features[_CONTENT_TAP], target)
-        style_parts = []
-        for tap in _STYLE_TAPS:
-            wanted = channel_moments(style[tap])
-            nothing = tuple(tf.zeros_like(part) for part in wanted)
-            found = moments_loss(channel_moments(features[tap]), wanted)
-            style_parts.append(found / (moments_loss(nothing, wanted) + 1e-3))
-        variation = mean_variation(pictures)
-        content, style_loss = tf.reduce_mean(content), tf.reduce_mean(tf.add_n(style_parts))
-        loss = self.content_weight * content + self.style_weight * style_loss
-        values = {
-            "loss": loss + self.total_variation_weight * variation,
-            "content": content,
-            "style": style_loss,
-            "total_variation": variation,
-        }
+        content, style = self.vgg_features(images), self.vgg_features(paintings)
+        grams = {tap: gram_matrix(style[tap]) for tap in STYLE_TAPS}
+        values = self.perceptual(pictures, images, content, grams, self.style_weight)
         if network.hint is not None:
             errors = []
-            for code, wanted in ((codes, photographed), (painting_codes, style[_CONTENT_TAP])):
+            for code, wanted in ((codes, content[_HINT_TAP]), (painting_codes, style[_HINT_TAP])):
                 # Up to their scale: VGG's are so large that the layer would first of all have to grow.
                 square = tf.square(tf.cast(wanted, tf.float32))
                 scale = tf.sqrt(tf.reduce_mean(square, (1, 2, 3), keepdims=True))
                 found = scale * network.hint(cropped(code, wanted, MARGIN // MULTIPLE))
-                errors.append(tf.reduce_mean(_relative_error(found, wanted)))
+                errors.append(tf.reduce_mean(relative_errors(found, wanted)))
             values["distillation"] = tf.add_n(errors) / 2
             values["loss"] += self.distillation_weight * values["distillation"]
         return self.with_temporal(values, lambda moved: paint(moved)[0], pictures, motion)
@@ -319,6 +315,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             "decoder": serialize(self.network.decoder),
             "content_weight": self.content_weight,
             "style_weight": self.style_weight,
+            "tone_weight": self.tone_weight,
             "total_variation_weight": self.total_variation_weight,
             "temporal_weight": self.temporal_weight,
             "distillation_weight": self.distillation_weight,
@@ -335,11 +332,6 @@ class AdaINStyleTransfer(FeedForwardStyle):
             for part in ("encoder", "decoder")
         }
         return cls(**{**config, **parts})
-
-
-def _relative_error(found: tf.Tensor, wanted: tf.Tensor) -> tf.Tensor:
-    """Squared error of features by the mean square of those that are wanted: float32 (batch,)."""
-    return content_loss(found, wanted) / (content_loss(wanted, tf.zeros_like(wanted)) + 1e-3)
 
 
 def _padded(image: np.ndarray) -> np.ndarray:

@@ -12,15 +12,9 @@ import tensorflow as tf
 from keras_gen.networks.transformer_net import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
-from keras_gen.style.feed_forward import FeedForwardStyle, mean_variation
+from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import gram_matrix
-from keras_gen.style.perceptual import (
-    CONTENT_TAPS,
-    STYLE_TAPS,
-    content_losses,
-    style_losses,
-    tone_losses,
-)
+from keras_gen.style.perceptual import STYLE_TAPS
 from keras_gen.style.pictures import checked
 
 
@@ -85,17 +79,21 @@ class FastStyleTransfer(FeedForwardStyle):
         name: str | None = None,
     ):
         super().__init__(
-            CONTENT_TAPS, STYLE_TAPS, features, temporal_weight=temporal_weight, seed=seed, name=name
+            features,
+            content_weight=content_weight,
+            tone_weight=tone_weight,
+            total_variation_weight=total_variation_weight,
+            temporal_weight=temporal_weight,
+            seed=seed,
+            name=name,
         )
         self.styles = tuple(map(str, styles))
         if not self.styles or len(set(self.styles)) < len(self.styles):
             raise ValueError(f"styles must be names, no two the same; received {list(styles)}.")
-        self.content_weight, self.tone_weight = float(content_weight), float(tone_weight)
-        self.total_variation_weight = float(total_variation_weight)
         weights = np.broadcast_to(np.asarray(style_weight, np.float32), len(self.styles)).tolist()
         self.style_weight = weights
-        if min(self.content_weight, self.tone_weight, self.total_variation_weight, *weights) < 0:
-            raise ValueError("The weights of content, style, tone and total variation must be at least 0.")
+        if not min(weights) >= 0:
+            raise ValueError(f"style_weight must be at least 0; received {style_weight}.")
         self.network = network
         self._check_network()
         for tap, channels in self.features.style_channels.items():
@@ -156,21 +154,9 @@ class FastStyleTransfer(FeedForwardStyle):
             for tap in STYLE_TAPS
         }
         pictures = _painted(network, images, weights, training)
-        content = {tap: tf.stop_gradient(value) for tap, value in self.vgg_features(images).items()}
-        features = self.vgg_features(pictures)
-        nothing = {tap: tf.zeros_like(content[tap]) for tap in CONTENT_TAPS}
-        content = content_losses(features, content) / (content_losses(nothing, content) + 1e-3)
-        style = style_losses(features, grams)
-        variation = mean_variation(pictures)
+        content = self.vgg_features(images)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
-        tone = tone_losses(pictures, images)
-        loss = self.content_weight * content + style_weight * style + self.tone_weight * tone
-        values = {
-            "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
-            "content": tf.reduce_mean(content),
-            "style": tf.reduce_mean(style),
-            "total_variation": variation,
-        }
+        values = self.perceptual(pictures, images, content, grams, style_weight)
         return self.with_temporal(
             values, lambda moved: _painted(network, moved, weights, training), pictures, motion
         )

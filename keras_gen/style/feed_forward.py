@@ -15,6 +15,13 @@ from keras_gen.distribute import at_least_one, replica_count
 from keras_gen.models.base import GenerativeModel
 from keras_gen.random import RandomStream
 from keras_gen.style.features import Features
+from keras_gen.style.perceptual import (
+    CONTENT_TAPS,
+    STYLE_TAPS,
+    content_losses,
+    style_losses,
+    tone_losses,
+)
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
 
 _LOSSES = ("loss", "content", "style", "total_variation")
@@ -33,8 +40,9 @@ class FeedForwardStyle(GenerativeModel):
     A subclass sets `network` and defines `examples` and `losses_of`.
 
     Args:
-        content_taps, style_taps: of the VGG that the losses are taken by.
         features: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
+        hint_taps: of VGG that a subclass uses beside those of the loss.
+        content_weight, tone_weight, total_variation_weight: of these parts of the perceptual loss.
         temporal_weight: weight of the temporal loss: the mean squared difference between the painting of a
             photograph that was moved, with slight noise, and the painting of the photograph, moved.
         seed, name: as in `GenerativeModel`.
@@ -49,19 +57,25 @@ class FeedForwardStyle(GenerativeModel):
 
     def __init__(
         self,
-        content_taps: Sequence[str],
-        style_taps: Sequence[str],
         features: Mapping[str, Any] | None,
         *,
-        temporal_weight: float = 0.0,
+        hint_taps: Sequence[str] = (),
+        content_weight: float,
+        tone_weight: float,
+        total_variation_weight: float,
+        temporal_weight: float,
         seed: int | None,
         name: str | None,
     ):
         super().__init__(seed=seed, name=name)
-        self.features = Features({"network": "vgg16", **(features or {})}, content_taps, style_taps)
+        options = {"network": "vgg16", **(features or {})}
+        self.features = Features(options, (*CONTENT_TAPS, *hint_taps), STYLE_TAPS)
+        self.content_weight, self.tone_weight = float(content_weight), float(tone_weight)
+        self.total_variation_weight = float(total_variation_weight)
         self.temporal_weight = float(temporal_weight)
-        if not self.temporal_weight >= 0:
-            raise ValueError(f"temporal_weight must be at least 0; received {temporal_weight}.")
+        for part in ("content", "tone", "total_variation", "temporal"):
+            if not (weight := getattr(self, f"{part}_weight")) >= 0:
+                raise ValueError(f"{part}_weight must be at least 0; received {weight}.")
         self._log(*_LOSSES, *(["temporal"] if self.temporal_weight else []))
 
     def _log(self, *losses: str) -> None:
@@ -127,6 +141,37 @@ class FeedForwardStyle(GenerativeModel):
         layers = self.network._flatten_layers()
         half = any(layer.compute_dtype == "bfloat16" for layer in layers)
         return self.features(images, "bfloat16" if half else "float32")
+
+    def perceptual(
+        self,
+        pictures: tf.Tensor,
+        images: tf.Tensor,
+        content: Mapping[str, tf.Tensor],
+        grams: Mapping[str, tf.Tensor],
+        style_weight: tf.Tensor | float,
+    ) -> dict[str, tf.Tensor]:
+        """The perceptual loss of paintings of photographs and its parts.
+
+        Args:
+            pictures: the paintings, (batch, height, width, 3).
+            images: the photographs, of the same shape.
+            content: VGG's features of the photographs, by tap.
+            grams: Gram matrices of each one's style, by tap.
+            style_weight: of each one's style, or of all.
+        """
+        features = self.vgg_features(pictures)
+        content_loss = content_losses(features, content)
+        style = style_losses(features, grams)
+        variation = mean_variation(pictures)
+        loss = self.content_weight * content_loss + style_weight * style
+        if self.tone_weight:
+            loss += self.tone_weight * tone_losses(pictures, images)
+        return {
+            "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
+            "content": tf.reduce_mean(content_loss),
+            "style": tf.reduce_mean(style),
+            "total_variation": variation,
+        }
 
     def motion(self, images: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, ...]:
         """What `examples` adds for the temporal loss: images moved, and the flow; nothing at weight 0."""

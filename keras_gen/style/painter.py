@@ -18,7 +18,6 @@ METHODS = ("fast", "adain", "gatys")
 #: The longer side that optimizing a picture takes by default: minutes, not hours.
 GATYS_SIZE = 512
 
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _MARGIN = 16  # pixels of mirror image around a picture, as in the models' own `stylize`
 _ADAIN_MULTIPLE = 8
 
@@ -28,7 +27,6 @@ class Painter:
 
     Args:
         paint: The method alone: uint8 (height, width, 3) and a progress report to the same in its style.
-        name: What the style is called, fit for a file's name.
         size: The longer side that pictures should have; None leaves them at their own.
         strength: From 0, the picture as it is, to 1.
         preserve_color: Takes only brightness from the style; the colours stay the picture's.
@@ -40,14 +38,13 @@ class Painter:
     def __init__(
         self,
         paint: Callable[[np.ndarray, Progress | None], np.ndarray],
-        name: str,
         size: int | None = None,
         strength: float = 1.0,
         preserve_color: bool = False,
     ) -> None:
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1; received {strength}.")
-        self.paint, self.name, self.size = paint, name, size
+        self.paint, self.size = paint, size
         self.strength, self.preserve_color = strength, preserve_color
 
     def __call__(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
@@ -164,7 +161,7 @@ def fast(model: Any, styles: Mapping[str, float], **options: Any) -> Painter:
     def network(images: tf.Tensor) -> tf.Tensor:
         return model((images, tf.repeat(weights, tf.shape(images)[0], axis=0)))
 
-    return Painter(Tiled(network, margin=_MARGIN, multiple=MULTIPLE), "+".join(blend), **options)
+    return Painter(Tiled(network, margin=_MARGIN, multiple=MULTIPLE), **options)
 
 
 def adain(
@@ -208,13 +205,7 @@ def adain(
         )
         return decode(content + strength * (mixed - content))
 
-    return Painter(
-        Tiled(network, overlap=256, margin=_MARGIN, multiple=_ADAIN_MULTIPLE), _named(paintings), **options
-    )
-
-
-def _named(paintings: Mapping[str, np.ndarray]) -> str:
-    return "+".join(Path(file).stem for file in paintings)
+    return Painter(Tiled(network, overlap=256, margin=_MARGIN, multiple=_ADAIN_MULTIPLE), **options)
 
 
 def gatys(
@@ -254,7 +245,7 @@ def gatys(
         )
         return np.round(np.clip(made, -1, 1) * 127.5 + 127.5).astype("uint8")
 
-    return Painter(paint, _named(paintings), **options)
+    return Painter(paint, **options)
 
 
 def choose(
@@ -277,6 +268,7 @@ def choose(
         ValueError: An unknown style or method, or a method that does not take such styles, model or options.
         FileNotFoundError: No such painting or model.
     """
+    from keras_gen import pictures
     from keras_gen.style import pretrained
 
     weights = parse_styles(styles)
@@ -284,7 +276,7 @@ def choose(
     if method is not None:
         look_up("method", method, dict.fromkeys(METHODS))
     for name in weights:
-        if name not in files and Path(name).suffix.lower() in _PICTURES:
+        if name not in files and pictures.is_named(name):
             raise FileNotFoundError(f"There is no painting {name}: give the path of a file that is there.")
     if files and len(files) < len(weights):
         raise ValueError("Paintings and styles by name do not blend with each other: give one kind.")

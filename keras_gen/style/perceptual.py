@@ -18,8 +18,13 @@ _TONE = 16  # pixels
 def content_losses(
     features: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], taps: Sequence[str] = CONTENT_TAPS
 ) -> tf.Tensor:
-    """The content loss of each picture, added up over the taps: float32 (batch,)."""
-    return tf.add_n([content_loss(features[tap], targets[tap]) for tap in taps])
+    """The content loss of each picture, relative to its target, added up over the taps: float32 (batch,)."""
+    return tf.add_n([relative_errors(features[tap], targets[tap]) for tap in taps])
+
+
+def relative_errors(features: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """The squared error of each picture's features by the mean square of its target's: float32 (batch,)."""
+    return content_loss(features, targets) / (content_loss(targets, tf.zeros_like(targets)) + 1e-3)
 
 
 def style_losses(

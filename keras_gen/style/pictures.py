@@ -53,7 +53,7 @@ def checked_masks(masks: Sequence[Any], count: int, size: Sequence[int]) -> np.n
     """One region a style, (count, height, width) in [0, 1].
 
     Raises:
-        ValueError: another number, shape or range.
+        ValueError: another number, shape or range, or no region at all.
     """
     shape = tuple(size[:2])
     found = [np.shape(mask) for mask in masks]
@@ -62,6 +62,8 @@ def checked_masks(masks: Sequence[Any], count: int, size: Sequence[int]) -> np.n
     stacked = np.stack([np.asarray(mask, np.float32) for mask in masks])
     if not (stacked.min() >= 0 and stacked.max() <= 1):
         raise ValueError(f"masks must be in [0, 1]; received {stacked.min():g} to {stacked.max():g}.")
+    if not stacked.any():
+        raise ValueError("masks must leave the styles a region: all are 0 everywhere.")
     return stacked
 
 

@@ -18,13 +18,13 @@ from keras_gen import optimizers, precision
 from keras_gen.callbacks.checkpoint import LAST
 from keras_gen.image import load_image, make_grid
 from keras_gen.networks.transformer_net import transformer_net
+from keras_gen.pictures import find
 from keras_gen.runs.folder import Run
 from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.photographs import photographs
 from keras_gen.style.settings import remember
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 _SMALLEST = 16  # pixels of a painting's side
 _RISE = 50  # steps
 _PREVIEWS = 3  # photographs on a sheet of previews
@@ -41,16 +41,7 @@ def find_paintings(styles: Path | str | Sequence[Path | str]) -> dict[str, Path]
         ValueError: two pictures of one name.
     """
     given = [Path(styles)] if isinstance(styles, (str, Path)) else [Path(path) for path in styles]
-    files: list[Path] = []
-    for path in given:
-        found = (
-            sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES) if path.is_dir() else [path]
-        )
-        if not found or not all(one.is_file() for one in found):
-            raise FileNotFoundError(
-                f"There are no pictures in {path}: expected a folder of JPEG or PNG files."
-            )
-        files += found
+    files = [file for path in given for file in find(path)]
     named = {path.stem: path for path in files}
     if len(named) < len(files):
         raise ValueError("Two paintings have the same name; a style is called as its file: rename one.")

@@ -87,6 +87,11 @@ def test_grids_are_of_the_same_latents(model, images, tmp_path):
     np.testing.assert_array_equal(grid, make_grid(model.sample(9, seed=4))[..., 0])
 
 
+def test_what_does_not_sample_has_no_grid(tmp_path):
+    with pytest.raises(TypeError, match="Sequential does not"):
+        kc.SampleGrid(tmp_path).set_model(keras.Sequential())
+
+
 def test_the_distance_is_that_of_the_metrics(model, images):
     features = projection_features((8, 8, 1))
     result = fit(model, images, kc.FrechetDistance(images, features, n=20, seed=1), epochs=1)

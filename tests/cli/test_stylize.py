@@ -1,12 +1,16 @@
 import io
+import os
+import subprocess
+import sys
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 from PIL import Image
 
-from keras_gen import pictures
+from keras_gen import data, pictures
 from keras_gen.cli import errors
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.pictures import Picture
@@ -117,6 +121,13 @@ def test_a_folder_goes_into_a_folder(cli, model, photo, tmp_path):
     assert (out / "there.png").read_bytes() == b"precious"
 
 
+def test_a_file_is_no_folder_and_that_is_told_before_painting(cli, photo, tmp_path):
+    for images in ([photo], [photo.parent]):
+        result = cli("stylize", *images, "--model", tmp_path / "none", "-s", "mosaic", "-o", photo / "a.png")
+        assert result.exit_code == errors.FAILED
+        assert "photo.png is no folder" in " ".join(result.stderr.split())
+
+
 def test_a_folder_within_the_folder_is_not_painted_again(cli, model, photo):
     folder = photo.parent
     for more in ((), ("--force",)):
@@ -203,3 +214,19 @@ def test_damaged_images_and_models_are_one_sentence(cli, model, photo, tmp_path)
 
 def test_several_images_need_a_folder(cli, model, photo):
     assert "name one by --out" in cli("stylize", photo, photo, "--model", model, "-s", "mosaic").stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="systems measure memory in units of their own")
+@pytest.mark.parametrize("painting", [False, True], ids=["trained", "any"])
+def test_40_megapixels_within_4_gigabytes(tmp_path, painting):
+    own = Path(data.__file__).with_name("aigues-mortes.jpg")
+    photo = Image.open(own).resize((7728, 5184), Image.Resampling.BICUBIC)
+    photo.save(tmp_path / "large.jpg", quality=90)
+    style = own if painting else "great-wave"
+    command = [sys.executable, "-m", "keras_gen", "stylize", "large.jpg", "--style", style, "-o", "out.jpg"]
+    process = subprocess.Popen(command, cwd=tmp_path)
+    _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0
+    assert Image.open(tmp_path / "out.jpg").size == (7728, 5184)
+    assert usage.ru_maxrss < 4 * 1024**2

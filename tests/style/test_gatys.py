@@ -217,6 +217,11 @@ def test_masks_confine_the_style(backbone):
     assert gradient[26:].max() == 0
 
 
+def test_masks_of_nothing_are_refused(backbone):
+    with pytest.raises(ValueError, match="all are 0 everywhere"):
+        _model(backbone, masks=[np.zeros((40, 48))])
+
+
 def test_a_mask_of_all_is_no_mask_and_equal_halves_are_two_pictures(backbone):
     model, masked = (
         _model(backbone, masks=masks, total_variation_weight=0.0) for masks in (None, [np.ones((40, 48))])

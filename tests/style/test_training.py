@@ -72,7 +72,7 @@ def test_paintings_are_named_as_their_files(folder, tmp_path):
     assert painting.shape == (20, 24, 3)
     assert painting.dtype == np.float32
     assert np.abs(painting).max() <= 1
-    with pytest.raises(FileNotFoundError, match="no pictures"):
+    with pytest.raises(FileNotFoundError, match="no images"):
         find_paintings(tmp_path)
     with pytest.raises(ValueError, match="same name"):
         find_paintings([found["a0"], found["a0"]])
