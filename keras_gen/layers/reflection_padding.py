@@ -13,7 +13,7 @@ class ReflectionPadding2D(keras.layers.Layer):
     """Pads images by reflection about their border pixels, which are not repeated.
 
     Same function as PyTorch's `ReflectionPad2d` and `tf.pad(..., mode="REFLECT")`: one built-in TFLite
-    operator. At inference, a border of one pixel is put beside an image of known size by slices, which
+    operator. At inference, borders of one pixel are put beside an image of known size by slices, which
     TFLite's delegates take too.
 
     Args:
@@ -47,10 +47,14 @@ class ReflectionPadding2D(keras.layers.Layer):
                     f"An image of {inputs.shape[1]}x{inputs.shape[2]} pixels cannot be padded by reflection "
                     f"of {max(sides)}: take a larger image or less padding."
                 )
-        if not training and self.padding == ((1, 1), (1, 1)) and None not in inputs.shape[1:3]:
+        narrow = all(side <= 1 for sides in self.padding for side in sides)
+        if not training and narrow and None not in inputs.shape[1:3]:
             height, width = inputs.shape[1:3]
-            tall = tf.concat([inputs[:, 1:2], inputs, inputs[:, height - 2 : height - 1]], 1)
-            return tf.concat([tall[:, :, 1:2], tall, tall[:, :, width - 2 : width - 1]], 2)
+            (top, bottom), (left, right) = self.padding
+            rows = [inputs[:, 1:2]] * top + [inputs] + [inputs[:, height - 2 : height - 1]] * bottom
+            tall = tf.concat(rows, 1)
+            columns = [tall[:, :, 1:2]] * left + [tall] + [tall[:, :, width - 2 : width - 1]] * right
+            return tf.concat(columns, 2)
         return tf.pad(inputs, [(0, 0), *self.padding, (0, 0)], mode="REFLECT")
 
     def compute_output_shape(self, input_shape: Any) -> Any:

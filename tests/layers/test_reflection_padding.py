@@ -7,7 +7,7 @@ import pytest
 from keras_gen.layers import ReflectionPadding2D
 
 
-@pytest.mark.parametrize("padding", [1, 3, ((0, 2), (1, 3))])
+@pytest.mark.parametrize("padding", [1, 3, ((0, 2), (1, 3)), ((0, 1), (0, 1)), ((1, 0), (0, 0))])
 def test_equals_numpy(padding):
     x = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype("float32")
     sides = ((padding, padding),) * 2 if isinstance(padding, int) else padding
