@@ -5,8 +5,7 @@ al.'s: content relu3_3; style relu1_2, relu2_2, relu3_3 and relu4_3; each relati
 style `--style-weight` times as heavy) of
 
 * the photograph itself,
-* L-BFGS from noise, as in Johnson et al. (or, `--init content`, from the photograph), after 10, 20, 30, 50
-  and 80 iterations,
+* L-BFGS from noise, as in Johnson et al. (or, `--init content`, from the photograph), after `--iterations`,
 * `stylize` of a FastStyleTransfer, for paintings whose file names hold the name of one of its styles, and of
   an AdaINStyleTransfer, for all.
 
@@ -22,6 +21,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -37,7 +37,6 @@ from keras_gen.style.pictures import fitted, resized
 
 CONTENT, STYLE = ("relu3_3",), ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 PAINTING = 512  # longer side in pixels, whatever the photograph's: networks learn strokes at this scale
-ITERATIONS = (10, 20, 30, 50, 80)
 
 
 def paired(photos: list[Path], paintings: list[Path], count: int | None) -> list[tuple[Path, Path]]:
@@ -102,6 +101,14 @@ def main() -> None:
     parser.add_argument("--precision", default="float32", choices=precisions, help="of the optimization")
     parser.add_argument("--style-weight", type=float, default=5.0, help="of the style loss (default 5)")
     parser.add_argument("--init", default="noise", choices=("noise", "content"), help="where it starts")
+    counts = (10, 20, 30, 50, 80)
+    parser.add_argument(
+        "--iterations",
+        type=int,
+        nargs="+",
+        default=counts,
+        help=f"of L-BFGS to be told, rising (default {' '.join(map(str, counts))})",
+    )
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     options = parser.parse_args()
 
@@ -147,7 +154,7 @@ def main() -> None:
         curve = {0: measured(judge, model.image)["loss"]}
         report(**pair, method="photograph", **measured(judge, content))
         seconds = 0.0
-        for before, after in itertools.pairwise((0, *ITERATIONS)):
+        for before, after in itertools.pairwise((0, *options.iterations)):
             begun = time.perf_counter()
             model.fit(after - before, verbose=0)
             seconds += time.perf_counter() - begun
@@ -160,6 +167,7 @@ def main() -> None:
             begun = time.perf_counter()
             image = stylize(content, painting_name, style)
             if image is None:
+                print(f"No style of {name} is called as {painting_path}: left out.", file=sys.stderr)
                 continue
             seconds = round(time.perf_counter() - begun, 3)
             found = measured(judge, np.clip(image, -1, 1))
@@ -180,7 +188,7 @@ def main() -> None:
             summary["median_equivalent_iterations"] = float(
                 np.median([line["equivalent_iterations"] for line in mine])
             )
-        for steps in ITERATIONS:
+        for steps in options.iterations:
             theirs = [
                 line["loss"]
                 for line in lines
@@ -189,7 +197,7 @@ def main() -> None:
             if theirs:
                 summary[f"gatys_{steps}"] = float(np.mean(theirs))
         print(json.dumps(summary), flush=True)
-    for steps in ITERATIONS:
+    for steps in options.iterations:
         losses = [line["loss"] for line in lines if line.get("iterations") == steps]
         print(json.dumps({"method": "gatys", "iterations": steps, "mean_loss": float(np.mean(losses))}))
 
