@@ -18,9 +18,6 @@ METHODS = ("fast", "adain", "gatys")
 #: The longer side that optimizing a picture takes by default: minutes, not hours.
 GATYS_SIZE = 512
 
-_MARGIN = 16  # pixels of mirror image around a picture, as in the models' own `stylize`
-_ADAIN_MULTIPLE = 8
-
 
 class Painter:
     """Paints pictures in chosen styles.
@@ -150,6 +147,7 @@ def fast(model: Any, styles: Mapping[str, float], **options: Any) -> Painter:
     import tensorflow as tf
 
     from keras_gen.networks.transformer_net import MULTIPLE
+    from keras_gen.style.borders import MARGIN
     from keras_gen.style.tiles import Tiled
 
     blend: dict[str, float] = {}
@@ -161,7 +159,7 @@ def fast(model: Any, styles: Mapping[str, float], **options: Any) -> Painter:
     def network(images: tf.Tensor) -> tf.Tensor:
         return model((images, tf.repeat(weights, tf.shape(images)[0], axis=0)))
 
-    return Painter(Tiled(network, margin=_MARGIN, multiple=MULTIPLE), **options)
+    return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
 
 
 def adain(
@@ -186,6 +184,8 @@ def adain(
     import tensorflow as tf
 
     from keras_gen.style import adain as exchanged
+    from keras_gen.style.adain import MULTIPLE
+    from keras_gen.style.borders import MARGIN
     from keras_gen.style.tiles import Tiled
 
     if not 0 <= strength <= 1:
@@ -194,7 +194,7 @@ def adain(
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
     for painting in paintings.values():
-        borders = [(_MARGIN, _MARGIN + -side % _ADAIN_MULTIPLE) for side in painting.shape[:2]]
+        borders = [(MARGIN, MARGIN + -side % MULTIPLE) for side in painting.shape[:2]]
         padded = np.pad(painting, [*borders, (0, 0)], "reflect")
         styles.append(tf.cast(encoder(tf.constant(padded[None]), training=False), tf.float32))
 
@@ -205,7 +205,7 @@ def adain(
         )
         return decode(content + strength * (mixed - content))
 
-    return Painter(Tiled(network, overlap=256, margin=_MARGIN, multiple=_ADAIN_MULTIPLE), **options)
+    return Painter(Tiled(network, overlap=256, margin=MARGIN, multiple=MULTIPLE), **options)
 
 
 def gatys(

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.style.borders import cropped, reflected
+from keras_gen.style.borders import MARGIN, cropped, reflected
 
 
 @pytest.mark.parametrize("size", [(40, 37), (33, 64), (5, 9), (1, 2)])
 def test_the_same_as_numpys_and_back(size):
     images = np.random.default_rng(0).uniform(-1, 1, (2, *size, 3)).astype("float32")
-    sides = [(16, 16 + -side % 4) for side in size]
+    sides = [(MARGIN, MARGIN + -side % 4) for side in size]
     expected = np.pad(images, [(0, 0), *sides, (0, 0)], mode="reflect")
     free = tf.function(lambda x: reflected(x, 4), input_signature=[tf.TensorSpec((None, None, None, 3))])
     for padded in (reflected(tf.constant(images), 4), free(images)):
