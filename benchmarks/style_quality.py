@@ -107,10 +107,11 @@ def main() -> None:
         type=int,
         nargs="+",
         default=counts,
-        help=f"of L-BFGS to be told, rising (default {' '.join(map(str, counts))})",
+        help=f"of L-BFGS to be told (default {' '.join(map(str, counts))})",
     )
     parser.add_argument("--out", type=Path, help="folder for the pictures")
     options = parser.parse_args()
+    options.iterations = sorted(set(options.iterations))
 
     stylizers: dict[str, Callable[[np.ndarray, str, np.ndarray], np.ndarray | None]] = {}
     if options.fast:

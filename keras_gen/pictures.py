@@ -204,8 +204,8 @@ def refuse_existing(target: str | os.PathLike[str], force: bool) -> None:
         return
     if not force and Path(target).exists():
         raise FileExistsError(f"{target} is there already: choose another name, or replace it by --force.")
-    above = next(path for path in Path(target).absolute().parents if path.exists())
-    if not above.is_dir():
+    above = next((path for path in Path(target).absolute().parents if path.exists()), None)
+    if above is not None and not above.is_dir():
         raise NotADirectoryError(f"{target} cannot be written, for {above} is no folder.")
 
 

@@ -74,6 +74,7 @@ def runs(tmp_path_factory):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["cpu:2", "multi-worker"])
 @pytest.mark.parametrize("kind", ["weight", "slot", "log", "score", "images", "sample"])
 def test_equals_a_single_process(runs, strategy, kind):
@@ -86,6 +87,7 @@ def test_equals_a_single_process(runs, strategy, kind):
         np.testing.assert_allclose(many[name], one[name], rtol=1e-4, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "tolerance"), [("style", 1e-4), ("correction", 2e-3)])
 def test_two_replicas_equal_one(runs, kind, tolerance):
     """Style systems, by a VGG that all replicas share; corrected GANs, and Hessians over shares of data."""
@@ -95,6 +97,7 @@ def test_two_replicas_equal_one(runs, kind, tolerance):
         np.testing.assert_allclose(two[name], value, rtol=tolerance, atol=1e-4, err_msg=name)
 
 
+@pytest.mark.slow
 def test_the_runs_trained(runs):
     for run in runs.values():
         assert run["step"] == 20
@@ -103,11 +106,13 @@ def test_the_runs_trained(runs):
     assert any("ema" in name or "moving" in name for name in runs["none"])
 
 
+@pytest.mark.slow
 def test_networks_of_keras_layers_train_on_two_replicas(runs):
     """keras.layers.Dropout and BatchNormalization, clipped weights, two steps an execution."""
     assert runs["cpu:2"]["users_networks"]
 
 
+@pytest.mark.slow
 def test_shares_of_different_size_are_refused_in_training(runs):
     assert "At step 0 a batch could not be shared evenly" in str(runs["cpu:2"]["uneven"])
 

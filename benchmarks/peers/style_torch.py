@@ -115,6 +115,12 @@ def gram(x):
     return (rows @ rows.transpose(1, 2)).float() / rows.shape[2]
 
 
+def brightness(x):
+    grey = torch.tensor([0.2989, 0.587, 0.114])[None, :, None, None]
+    coarse = F.avg_pool2d((x * grey).sum(1, keepdim=True), 16)
+    return coarse - coarse.mean((1, 2, 3), keepdim=True)
+
+
 layout = torch.channels_last if options.channels_last else torch.contiguous_format
 network = TransformerNet(options.styles, options.width, options.separable).to(memory_format=layout)
 vgg = VGG16().requires_grad_(False).to(memory_format=layout)
@@ -129,8 +135,8 @@ def step():
     with autocast:
         with torch.no_grad():
             content = vgg(images, 3)[2].float()
-        reflected = F.pad(images, (16,) * 4, mode="reflect")
-        pictures = network(reflected, weights)[:, :, 16:-16, 16:-16]
+        reflected = F.pad(images, (32,) * 4, mode="reflect")
+        pictures = network(reflected, weights)[:, :, 32:-32, 32:-32]
         taps = vgg(pictures)
         grams = [gram(tap) for tap in taps]
     content_loss = (taps[2].float() - content).square().mean((1, 2, 3)) / (content.square().mean((1, 2, 3)) + 1e-3)
@@ -140,7 +146,10 @@ def step():
     ]
     style = sum(relative) / len(relative)
     down, right = pictures.diff(dim=2).abs().mean(), pictures.diff(dim=3).abs().mean()
-    loss = (content_loss + 5 * style).mean() + 0.1 * (down + right)
+    a, b = brightness(pictures.float()), brightness(images)
+    spread = (a.square().mean((1, 2, 3)) * b.square().mean((1, 2, 3)) + 1e-9).sqrt()
+    tone = 1 - (a * b).mean((1, 2, 3)) / spread
+    loss = (content_loss + 5 * style + 0.3 * tone).mean() + 0.02 * (down + right)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()

@@ -31,8 +31,7 @@ class SampleGrid(keras.callbacks.Callback):
         super().set_model(model)
         if not hasattr(model, "sample"):
             raise TypeError(
-                f"SampleGrid shows what a model samples, and {type(model).__name__} does not: see how a "
-                f"picture is painted by Preview."
+                f"SampleGrid shows what a model samples, and {type(model).__name__} does not: leave it out."
             )
 
     def on_epoch_end(self, epoch, logs=None):

@@ -68,9 +68,7 @@ def stylize(
     pairs, folder = _pairs(images, out, sheet, style or [])
     if not folder:
         pictures.format_of(pairs[0][1])
-        pictures.refuse_existing(pairs[0][1], force)
-    else:
-        pictures.refuse_existing(out, True)  # what is there is left out, but it has to be a folder
+    pictures.refuse_existing(pairs[0][1], force or folder)  # in folders what is there is left out
     start_tensorflow()
     from keras_gen.style import painter
 

@@ -24,7 +24,7 @@ def small_encoder(width: int = 16) -> keras.Model:
     """
     images = x = keras.Input((None, None, 3), name="images")
     for i, filters in enumerate((width, 2 * width, 4 * width), 1):
-        # As "same" pads it, but for zeros, of which pictures would show a line along their border.
+        # As "same" pads even sides, but for zeros, of which pictures would show a line along their border.
         x = ReflectionPadding2D(((0, 1), (0, 1)), name=f"down{i}_padding")(x)
         x = Conv2D(filters, 3, 2, name=f"down{i}")(x)
         x = Activation("relu", name=f"down{i}_relu")(x)

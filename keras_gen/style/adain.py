@@ -115,7 +115,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         name: the model's name.
 
     Raises:
-        ValueError: an encoder and a decoder that do not fit each other, or an encoder that cannot be taught.
+        ValueError: an encoder and a decoder that do not fit each other, an encoder that cannot be taught, or
+            a weight below 0.
 
     Reference: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization, 2017,
     arXiv:1703.06868. Distillation by a linear map: FitNets: Hints for Thin Deep Nets, 2015, arXiv:1412.6550.

@@ -71,7 +71,7 @@ def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) 
     orders = tf.constant(_ORDERS)
 
     def pair(images):
-        state = tf.reduce_sum(tf.cast(images[:, ::8, ::8] * 127.5, tf.int64))
+        state = tf.reduce_sum(tf.cast(tf.round(images[:, ::8, ::8] * 127.5), tf.int64))
         count = tf.shape(images)[0]
         draws = tf.random.stateless_uniform((5, count), tf.stack([state, tf.cast(seed + 1, tf.int64)]))
         painting = tf.cast(draws[0] * len(paintings), tf.int32)
@@ -119,7 +119,7 @@ def train_adain(
         width: of the `small_encoder`.
         decoder_width: of the `style_decoder`.
         batch_size: pairs a step.
-        crop: side of the crops of photographs and paintings in pixels, a multiple of 8.
+        crop: side of the crops of photographs and paintings in pixels, a multiple of 8 and at least 16.
         painting_size: longer side of the paintings in pixels.
         style_weight: weight of the style loss against the content's.
         total_variation_weight: weight of smoothness.
@@ -128,7 +128,7 @@ def train_adain(
         learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine.
         precision_name: "auto", "float32" or "bfloat16".
         backbone: where VGG's weights come from; see `networks.vgg`.
-        seed: of weights, order, crops and pairs.
+        seed: of weights, order, crops, colours and pairs.
         resume: go on from out's last checkpoint, as in `train_style`.
         minutes_between: of checkpoints and previews.
         callbacks: further ones, such as a progress bar.
@@ -149,7 +149,7 @@ def train_adain(
         raise ValueError(f"crop must be a multiple of 8; received {crop}.")
     found = [read_painting(path, painting_size) for path in find_paintings(styles).values()]
     photos = photographs(content, crop, batch_size, seed)
-    images = previewed(photos)
+    images = previewed(content, crop)
     if resume:
         model = resumed(run, AdaINStyleTransfer, steps)
         model.style_weight = float(style_weight)

@@ -19,6 +19,7 @@ from keras_gen.style.perceptual import (
     CONTENT_TAPS,
     STYLE_TAPS,
     content_losses,
+    mean_variation,
     style_losses,
     tone_losses,
 )
@@ -26,12 +27,6 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 
 _LOSSES = ("loss", "content", "style", "total_variation")
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
-
-
-def mean_variation(images: tf.Tensor) -> tf.Tensor:
-    """The mean absolute difference of vertical, and of horizontal neighbours, added: a scalar."""
-    down, right = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
-    return tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(right))
 
 
 class FeedForwardStyle(GenerativeModel):

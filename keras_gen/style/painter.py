@@ -185,7 +185,7 @@ def adain(
 
     from keras_gen.style import adain as exchanged
     from keras_gen.style.adain import MULTIPLE
-    from keras_gen.style.borders import MARGIN
+    from keras_gen.style.borders import MARGIN, reflected
     from keras_gen.style.tiles import Tiled
 
     if not 0 <= strength <= 1:
@@ -194,9 +194,8 @@ def adain(
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
     for painting in paintings.values():
-        borders = [(MARGIN, MARGIN + -side % MULTIPLE) for side in painting.shape[:2]]
-        padded = np.pad(painting, [*borders, (0, 0)], "reflect")
-        styles.append(tf.cast(encoder(tf.constant(padded[None]), training=False), tf.float32))
+        padded = reflected(tf.constant(painting[None]), MULTIPLE)
+        styles.append(tf.cast(encoder(padded, training=False), tf.float32))
 
     def network(images: tf.Tensor) -> tf.Tensor:
         content = tf.cast(encoder(images, training=False), tf.float32)

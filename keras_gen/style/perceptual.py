@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -15,11 +15,9 @@ STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 _TONE = 16  # pixels
 
 
-def content_losses(
-    features: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor], taps: Sequence[str] = CONTENT_TAPS
-) -> tf.Tensor:
+def content_losses(features: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The content loss of each picture, relative to its target, added up over the taps: float32 (batch,)."""
-    return tf.add_n([relative_errors(features[tap], targets[tap]) for tap in taps])
+    return tf.add_n([relative_errors(features[tap], targets[tap]) for tap in CONTENT_TAPS])
 
 
 def relative_errors(features: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
@@ -27,9 +25,7 @@ def relative_errors(features: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     return content_loss(features, targets) / (content_loss(targets, tf.zeros_like(targets)) + 1e-3)
 
 
-def style_losses(
-    features: Mapping[str, tf.Tensor], grams: Mapping[str, tf.Tensor], taps: Sequence[str] = STYLE_TAPS
-) -> tf.Tensor:
+def style_losses(features: Mapping[str, tf.Tensor], grams: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The style loss of each picture: float32 (batch,), 1 for a picture without any features.
 
     The mean over the taps of the squared difference of Gram matrices, relative to the mean square of the
@@ -40,10 +36,9 @@ def style_losses(
     Args:
         features: of the pictures, by tap.
         grams: Gram matrices (batch or 1, channels, channels) of the painting, by tap.
-        taps: which of them count.
     """
     parts = []
-    for tap in taps:
+    for tap in STYLE_TAPS:
         energy = gram_loss(grams[tap], tf.zeros_like(grams[tap]))
         parts.append(gram_loss(gram_matrix(features[tap]), grams[tap]) / (energy + 1e-3))
     return tf.add_n(parts) / len(parts)
@@ -67,3 +62,9 @@ def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     a, b = brightness(pictures), brightness(photographs)
     spread = tf.reduce_mean(tf.square(a), (1, 2, 3)) * tf.reduce_mean(tf.square(b), (1, 2, 3))
     return 1 - tf.reduce_mean(a * b, (1, 2, 3)) / tf.sqrt(spread + 1e-9)
+
+
+def mean_variation(images: tf.Tensor) -> tf.Tensor:
+    """The mean absolute difference of vertical, and of horizontal neighbours, added: a scalar."""
+    down, right = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
+    return tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(right))

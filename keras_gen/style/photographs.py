@@ -7,9 +7,11 @@ from pathlib import Path
 import tensorflow as tf
 
 from keras_gen import data
+from keras_gen.data.epochs import epoch_seeds
 
 _LARGER = 2.0  # photographs are read at this many times the side of a crop,
 _CLOSER = 0.7  # and windows of them, from this many times it upwards, become crops
+_SMALLEST = 16  # pixels of a crop's side, of which the tone loss takes squares
 _RECOLOURED = 0.5  # of the crops
 _GREY = (0.299, 0.587, 0.114)  # of ITU-R BT.601
 
@@ -29,11 +31,15 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
 
     Returns:
         Batches of float32 (batch, crop, crop, 3) in [-1, 1].
+
+    Raises:
+        FileNotFoundError, ValueError: as `data.load`, or a crop of less than 16 pixels.
     """
-    spec = f"folder:{content}" if Path(content).is_dir() else content
+    if crop < _SMALLEST:
+        raise ValueError(f"crop must be at least {_SMALLEST} pixels; received {crop}.")
     side = round(crop * _LARGER)
     batches = data.load(
-        spec,
+        spec_of(content),
         batch_size=batch_size,
         image_size=(side, side),
         channels=3,
@@ -52,14 +58,21 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
         image = tf.where(draws[3] < _RECOLOURED, recoloured(image, state + 1), image)
         return tf.clip_by_value(image, -1, 1)
 
-    def cut_all(i, batch):
-        # From the pictures and their places in the epoch, for one that is resumed has to draw the same.
-        pictures = tf.reduce_sum(tf.cast(batch[:, ::8, ::8] * 127.5, tf.int64))
+    def cut_all(i, batch, key):
         places = i * batch_size + tf.range(tf.shape(batch, tf.int64)[0])
-        states = tf.stack([pictures + places, tf.fill(tf.shape(places), tf.cast(seed, tf.int64))], axis=-1)
+        states = tf.map_fn(lambda place: tf.random.experimental.stateless_fold_in(key, place), places)
         return tf.map_fn(lambda one: cut(*one), (batch, states), fn_output_signature=tf.float32)
 
-    return batches.enumerate().map(cut_all, num_parallel_calls=tf.data.AUTOTUNE)
+    # Each batch with the number of its epoch, so that all epochs differ and a resumed one does not.
+    keys = epoch_seeds(seed).flat_map(lambda key: tf.data.Dataset.from_tensors(key).repeat())
+    numbered = tf.data.Dataset.zip(tf.data.Dataset.range(len(batches)), batches, keys)
+    numbered = numbered.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return numbered.map(cut_all, num_parallel_calls=tf.data.AUTOTUNE)
+
+
+def spec_of(content: str) -> str:
+    """The data spec of photographs: a folder's, or what is one already."""
+    return f"folder:{content}" if Path(content).is_dir() else content
 
 
 def recoloured(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:

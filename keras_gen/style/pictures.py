@@ -22,7 +22,7 @@ def checked(image: Any, role: str) -> np.ndarray:
     image = np.asarray(image, np.float32)
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(f"The {role} must have shape (height, width, 3); received {image.shape}.")
-    if not np.abs(image).max(initial=0) <= 1 + 1e-3:  # written so that NaN fails too
+    if not np.abs(image).max() <= 1 + 1e-3:  # written so that NaN fails too
         raise ValueError(
             f"The {role} must be in [-1, 1]; received values from {image.min():g} to {image.max():g}. For "
             "bytes use image / 127.5 - 1, or read files with keras_gen.image.load_image."

@@ -14,7 +14,7 @@ import tensorflow as tf
 from PIL import Image
 
 from keras_gen import callbacks as kc
-from keras_gen import optimizers, precision
+from keras_gen import data, optimizers, precision
 from keras_gen.callbacks.checkpoint import LAST
 from keras_gen.image import load_image, make_grid
 from keras_gen.networks.transformer_net import transformer_net
@@ -22,7 +22,7 @@ from keras_gen.pictures import find
 from keras_gen.runs.folder import Run
 from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.feed_forward import FeedForwardStyle
-from keras_gen.style.photographs import photographs
+from keras_gen.style.photographs import photographs, spec_of
 from keras_gen.style.settings import remember
 
 _SMALLEST = 16  # pixels of a painting's side
@@ -34,14 +34,16 @@ def find_paintings(styles: Path | str | Sequence[Path | str]) -> dict[str, Path]
     """Picture files by style name, which is the file's name without its ending.
 
     Args:
-        styles: a folder of pictures, or files.
+        styles: a folder of pictures, those in folders within it left out; or files.
 
     Raises:
         FileNotFoundError: no such folder or file, or a folder without pictures.
         ValueError: two pictures of one name.
     """
     given = [Path(styles)] if isinstance(styles, (str, Path)) else [Path(path) for path in styles]
-    files = [file for path in given for file in find(path)]
+    files = [file for path in given for file in find(path) if file == path or file.parent == path]
+    if not files:
+        raise FileNotFoundError(f"No images in {styles}, but in folders within it: name one of them.")
     named = {path.stem: path for path in files}
     if len(named) < len(files):
         raise ValueError("Two paintings have the same name; a style is called as its file: rename one.")
@@ -96,7 +98,7 @@ def train_style(
         width: of the network: 8, 16 or 32.
         separable: lighter residual blocks, for phones.
         batch_size: photographs a step.
-        crop: side of the photographs' crops in pixels, a multiple of 4.
+        crop: side of the photographs' crops in pixels, a multiple of 4 and at least 16.
         painting_size: longer side of the paintings in pixels; strokes come out at this scale.
         style_weight: weight of the style loss against the content's: one number, or one for each style in
             the order of their names.
@@ -105,7 +107,7 @@ def train_style(
         learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine.
         precision_name: "auto", "float32" or "bfloat16".
         backbone: where VGG's weights come from; see `networks.vgg`.
-        seed: of weights, order, crops and styles.
+        seed: of weights, order, crops, colours and styles.
         resume: go on from out's last checkpoint, which holds the network and its styles. Content, crop,
             batch_size, steps, learning_rate and the weights of style and smoothness are taken from here, and
             may change; `settings.recall` has what the run was begun with.
@@ -125,7 +127,7 @@ def train_style(
     arguments = dict(locals())
     run = Run(Path(out))
     batches = photographs(content, crop, batch_size, seed)
-    images = previewed(batches)
+    images = previewed(content, crop)
     if resume:
         model = resumed(run, FastStyleTransfer, steps)
         model.style_weight = np.broadcast_to(style_weight, len(model.styles)).astype(float).tolist()
@@ -177,9 +179,10 @@ def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
     return model
 
 
-def previewed(batches: tf.data.Dataset) -> np.ndarray:
-    """A few photographs of the first batch, to show in previews."""
-    return next(iter(batches)).numpy()[:_PREVIEWS]
+def previewed(content: str, crop: int) -> np.ndarray:
+    """A few photographs to show in previews, as they are: float32 (count, crop, crop, 3) in [-1, 1]."""
+    first = data.load(spec_of(content), crop, 3, None, f"train[:{_PREVIEWS}]", shuffle=False)
+    return np.stack(list(first.as_numpy_iterator()))
 
 
 def fit_in_steps(

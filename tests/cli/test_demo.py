@@ -20,6 +20,7 @@ def _without_classifier(monkeypatch):
     monkeypatch.setattr(runs.evaluation, "feature_extractor", projection)
 
 
+@pytest.mark.slow
 def test_a_few_steps_leave_all_that_the_demo_promises(cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = cli("demo", "--steps", 2)

@@ -93,7 +93,7 @@ def test_mistakes_are_one_sentence(cli, folders, tmp_path):
     for arguments, said in (
         (options(folders, full), "is not empty"),
         (["--resume", "--out", tmp_path / "none"], "no checkpoint"),
-        (options((full, folders[1]), tmp_path / "a"), "no pictures"),
+        (options((full, folders[1]), tmp_path / "a"), "no images"),
         (options(folders, tmp_path / "b", "--crop", 33), "multiple of 4"),
         (options(folders, tmp_path / "c", "--decoder-width", 4), "not an option of --method fast"),
         (options(folders, tmp_path / "d", "--method", "gatis"), "no method 'gatis'"),

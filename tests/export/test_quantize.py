@@ -10,7 +10,7 @@ from keras_gen.export.quiet import quiet
 _PLAIN = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
 QUIET = {"threads": (), "verbose": False}
 PHOTOGRAPHS = [
-    np.clip(np.sin(np.add.outer(np.arange(32) * (i + 1), np.arange(32))[..., None] / [9, 5, 7]), -1, 1)
+    np.clip(np.sin(np.add.outer(np.arange(40) * (i + 1), np.arange(40))[..., None] / [9, 5, 7]), -1, 1)
     for i in range(6)
 ]
 
@@ -19,7 +19,7 @@ PHOTOGRAPHS = [
 def made(models, tmp_path_factory):
     """Files of the style network and their reports, by what stays in float."""
     folder = tmp_path_factory.mktemp("int8")
-    options = {"image_size": 32, "representative": PHOTOGRAPHS, **QUIET}
+    options = {"image_size": 40, "representative": PHOTOGRAPHS, **QUIET}
     reports = {}
     for name, keep in (("none", ()), ("up1", "up1"), ("auto", "auto")):
         with pytest.MonkeyPatch.context() as patch:
@@ -49,7 +49,7 @@ def test_weights_and_activations_are_of_eight_bits(made):
     assert len(heavy) == 9
     assert all(heavy)
     assert all(stored for name, stored in operators if name in ("RSQRT", "TANH", "SQUARED_DIFFERENCE"))
-    assert report.inputs["image"] == "float32 1x32x32x3"
+    assert report.inputs["image"] == "float32 1x40x40x3"
 
 
 def test_every_layer_has_an_error_and_the_worst_come_first(models, made):
@@ -89,9 +89,9 @@ def test_auto_keeps_normalizations_in_float_so_that_the_delegate_takes_the_graph
 
 
 def test_pixels_are_scaled_in_float_around_the_integers(models, tmp_path):
-    options = {"image_size": 32, "representative": PHOTOGRAPHS, "keep_float": "auto", **QUIET}
+    options = {"image_size": 40, "representative": PHOTOGRAPHS, "keep_float": "auto", **QUIET}
     report = to_tflite(models("fast"), tmp_path / "a.tflite", "int8", uint8=True, **options)[0]
-    assert report.inputs["image"] == "uint8 1x32x32x3"
+    assert report.inputs["image"] == "uint8 1x40x40x3"
     assert report.differences["image"].psnr > 30
 
 
@@ -109,7 +109,7 @@ def test_an_unknown_layer_is_named(models, tmp_path):
             models("fast"),
             tmp_path / "a.tflite",
             "int8",
-            image_size=32,
+            image_size=40,
             representative=PHOTOGRAPHS,
             keep_float=["up1", "up7"],
             **QUIET,

@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 
 import keras_gen as kg
 from keras_gen import layers
@@ -45,6 +46,7 @@ def _losses(generator, discriminator):
     return np.array(steps)
 
 
+@pytest.mark.slow
 def test_training_has_the_loss_curve_of_keras_layers():
     generator, discriminator = kg.networks.example28_generator(), kg.networks.example28_discriminator()
     # Masks differ between the two kinds of dropout: the curves are compared without any.

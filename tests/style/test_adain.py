@@ -39,6 +39,26 @@ def test_learns_to_paint_in_the_colours_of_a_painting():
     assert history["style"][-1] < 0.6 * history["style"][0]
 
 
+def test_each_pair_is_weighed_by_its_own_painting():
+    model = adain_model(style_weight=2.0, content_weight=3.0, tone_weight=0.7, total_variation_weight=0.5)
+    images, styles = tf.constant(photographs(2)), tf.constant(np.stack([PLAIN, STRIPES[:32, :32]]))
+    both = model.losses_of(model.network, images, styles)
+    each = [model.losses_of(model.network, images[i : i + 1], styles[i : i + 1]) for i in range(2)]
+    for name, value in both.items():
+        np.testing.assert_allclose(value, np.mean([one[name] for one in each]), rtol=1e-4)
+    assert abs(each[0]["style"] - each[1]["style"]) > 0.01 * both["style"]
+    pictures = np.stack([model.stylize(*pair) for pair in zip(images.numpy(), styles.numpy(), strict=True)])
+    tone = np.mean(tone_losses(pictures, images))
+    parts = 3 * both["content"] + 2 * both["style"] + 0.7 * tone + 0.5 * both["total_variation"]
+    np.testing.assert_allclose(both["loss"], parts, rtol=1e-4)
+
+
+@pytest.mark.parametrize("part", ["content", "style", "tone", "total_variation", "temporal", "distillation"])
+def test_weights_are_at_least_nothing(part):
+    with pytest.raises(ValueError, match=f"{part}_weight must be at least 0; received -1"):
+        adain_model(**{f"{part}_weight": -1.0})
+
+
 def test_a_small_encoder_learns_vggs_features(tmp_path):
     """More than the best constant would know of them."""
     model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)

@@ -45,7 +45,7 @@ def test_windows_are_of_all_sizes_and_places_each_epoch_others(folder, monkeypat
     assert tops.min() < -0.7
     assert tops.max() > -0.1
     # Square photographs too, which leave the loader no place to choose.
-    assert len(np.unique(crops.mean((1, 2)).round(3), axis=0)) > 100
+    assert len(np.unique(crops.mean((1, 2)).round(3), axis=0)) > 160
 
 
 def test_half_are_recoloured(folder):
@@ -73,7 +73,17 @@ def test_the_same_in_a_resumed_epoch(folder):
     set_epoch(batches, 1)
     for resumed, straight in zip(batches.skip(1), whole[1:], strict=True):
         np.testing.assert_array_equal(resumed, straight)
-    assert np.abs(_drawn(folder, 1, seed=4) - _drawn(folder, 1, seed=3)).max() > 0.1
+
+
+def test_one_photograph_is_many(folder, tmp_path):
+    Image.open(f"{folder}/3.png").save(tmp_path / "one.png")
+    crops = _drawn(str(tmp_path), 20, batch_size=1)
+    assert len(np.unique(crops.mean((1, 2, 3)).round(4))) > 15
+
+
+def test_a_crop_that_is_too_small(folder):
+    with pytest.raises(ValueError, match="at least 16 pixels; received 8"):
+        photographs(folder, 8, 2, seed=0)
 
 
 def test_fewer_photographs_than_a_batch(folder):

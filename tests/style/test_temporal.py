@@ -56,6 +56,7 @@ def fast_model(weight):
     return model
 
 
+@pytest.mark.slow
 def test_training_by_it_steadies_the_painting():
     weighted, plain = fast_model(30.0), fast_model(0.0)
     history = weighted.fit(photographs(16, 16), batch_size=4, epochs=4, verbose=0).history

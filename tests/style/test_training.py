@@ -61,7 +61,7 @@ def test_an_interrupted_run_goes_on_exactly(folder, tmp_path):
     previews = sorted(path.name for path in (tmp_path / "broken" / "previews").iterdir())
     assert previews == ["step-000002.jpg", "step-000004.jpg"]
     sheet = Image.open(tmp_path / "broken" / "previews" / previews[-1])
-    assert sheet.size == (3 * 16 + 4 * 2, 2 * 16 + 3 * 2)
+    assert sheet.size == (3 * 16 + 4 * 2, 3 * 16 + 4 * 2)
 
 
 def test_paintings_are_named_as_their_files(folder, tmp_path):
@@ -74,6 +74,12 @@ def test_paintings_are_named_as_their_files(folder, tmp_path):
     assert np.abs(painting).max() <= 1
     with pytest.raises(FileNotFoundError, match="no images"):
         find_paintings(tmp_path)
+    (tmp_path / "within").mkdir()
+    Image.open(found["a0"]).save(tmp_path / "within" / "c.png")
+    with pytest.raises(FileNotFoundError, match="in folders within it"):
+        find_paintings(tmp_path)
+    Image.open(found["a0"]).save(tmp_path / "d.png")
+    assert list(find_paintings(tmp_path)) == ["d"]
     with pytest.raises(ValueError, match="same name"):
         find_paintings([found["a0"], found["a0"]])
 
