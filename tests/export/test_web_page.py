@@ -190,13 +190,19 @@ def _photograph(path, height=301, width=173):
 def _paint(page, path=None):
     """Waits for the picture of the settings as they are, or of a file."""
     if path is not None:
+        _forget(page)
         page.set_input_files("#choose-image", path)
     page.wait_for_function("/^Painted|could not|cannot/.test(document.getElementById('status').textContent)")
     return page.inner_text("#status")
 
 
-def _choose(page, style):
+def _forget(page):
+    """Empties the status, of which the next one is waited for."""
     page.evaluate("document.getElementById('status').textContent = ''")
+
+
+def _choose(page, style):
+    _forget(page)
     page.get_by_label("Style").select_option(label=style)
 
 
@@ -239,7 +245,7 @@ def test_a_graphics_card_paints_the_same(launch, runtime, models, tmp_path):
             pytest.skip("this Chromium has no WebGPU without a graphics card")
         _paint(page, path)
         result = _pixels(page, "result")
-        page.evaluate("document.getElementById('status').textContent = ''")
+        _forget(page)
         page.get_by_label("Computed on").select_option("the graphics card")
         assert _paint(page).startswith("Painted")
         assert page.evaluate("document.getElementById('result').width") == 50
@@ -251,7 +257,7 @@ def test_strength_and_download(browser, styles, tmp_path):
     path = _photograph(tmp_path / "photograph.png", 64, 201)
     with _visit(browser, site) as page:
         _paint(page, path)
-        page.evaluate("document.getElementById('status').textContent = ''")
+        _forget(page)
         page.get_by_label("Strength").fill("0")
         _paint(page)
         assert _difference(_pixels(page, "result"), _pixels(page, "source-image")) <= 1
@@ -420,7 +426,7 @@ def test_it_can_be_used_by_everyone(browser, styles, tmp_path, width):
             assert canvas.get_attribute("aria-label")
         # From the keyboard alone: the style, and the button.
         page.get_by_label("Style").focus()
-        page.evaluate("document.getElementById('status').textContent = ''")
+        _forget(page)
         page.keyboard.press("ArrowDown")
         assert _paint(page).startswith("Painted")
         assert page.get_by_label("Style").input_value() == "1"
