@@ -245,6 +245,26 @@ def save_grid(
     return path
 
 
+def save_image(image: Any, path: str | os.PathLike[str]) -> Path:
+    """Writes one image to a file, whole or not at all; missing folders are created.
+
+    Args:
+        image: (height, width, 1 or 3), float in [-1, 1] or uint8.
+        path: Where to; the ending says the format (".png" is lossless).
+
+    Returns:
+        The path.
+
+    Raises:
+        ValueError: Another shape, values that `to_uint8` refuses, or an ending that names no image format.
+        OSError: The file cannot be written.
+    """
+    array = np.asarray(image)
+    if array.ndim != 3:
+        raise ValueError(f"image must have shape (height, width, 1 or 3), received {array.shape}.")
+    return save_grid(array[None], path, padding=0, scale=1)
+
+
 def load_image(path: str | os.PathLike[str], max_size: int | None = None) -> np.ndarray:
     """Reads an image file of any mode: upright by its EXIF orientation, transparency over white.
 

@@ -116,7 +116,7 @@ def transform(
                 else:
                     waiting.append(item)
         if not report.frames:
-            raise ValueError(f"{source} has no frame that can be read: it is damaged.")
+            raise ValueError(f"{source} has no frame that can be read: it is damaged, or no film.")
         check(target, force)
     return report
 

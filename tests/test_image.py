@@ -234,6 +234,15 @@ def test_saved_grid_reads_back(tmp_path, channels, mode):
     assert list(path.parent.iterdir()) == [path]
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_saved_image_reads_back(tmp_path, channels):
+    x = noise(1, 9, 14, channels)[0]
+    loaded = image.load_image(image.save_image(x, tmp_path / "new" / "a.png"))
+    np.testing.assert_array_equal(image.to_uint8(loaded), np.repeat(image.to_uint8(x), 3 // channels, -1))
+    with pytest.raises(ValueError, match=r"\(height, width, 1 or 3\), received \(1, 9, 14"):
+        image.save_image(x[None], tmp_path / "b.png")
+
+
 def test_failed_save_leaves_the_old_file(tmp_path):
     path = image.save_grid(noise(1, 8, 8, 1), tmp_path / "grid.png")
     before = path.read_bytes()

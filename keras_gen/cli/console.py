@@ -6,6 +6,7 @@ import ast
 import contextlib
 import os
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+_A_LINE = 60.0  # seconds, from one line of progress to the next where there is no terminal
 
 
 def console(stderr: bool = False) -> Console:
@@ -25,6 +28,11 @@ def console(stderr: bool = False) -> Console:
 def say(message: str) -> None:
     """Prints a line as it is."""
     console().print(message, markup=False)
+
+
+def counted(count: int, noun: str) -> str:
+    """A number of things: "1 frame", "2 frames"."""
+    return f"{count} {noun}{'s' * (count != 1)}"
 
 
 def naming(path: Path) -> str:
@@ -41,10 +49,10 @@ def show(message: str, kind: str = "Error", style: str = "bold red") -> None:
 
 @contextlib.contextmanager
 def bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A bar on standard error that is moved by what is done and what there is; none without a terminal."""
+    """A bar on standard error that is moved by what is done and what there is; without a terminal, lines."""
     shown = console(stderr=True)
     if not shown.is_terminal:
-        yield lambda done, total: None
+        yield _lines(name, shown)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -54,6 +62,19 @@ def bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
     ) as progress:
         task = progress.add_task(name, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def _lines(name: str, shown: Console) -> Callable[[int, int | None], None]:
+    """What a log of hours is to have: where it is, each minute."""
+    due = time.monotonic() + _A_LINE
+
+    def advance(done: int, total: int | None) -> None:
+        nonlocal due
+        if time.monotonic() >= due:
+            due = time.monotonic() + _A_LINE
+            shown.print(f"{name}: {done}" + ("" if total is None else f" of {total}"), markup=False)
+
+    return advance
 
 
 def start_tensorflow() -> None:

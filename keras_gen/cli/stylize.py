@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from keras_gen.cli.console import bar, say, show, start_tensorflow
+from keras_gen.cli.console import bar, counted, say, show, start_tensorflow
 
 _SHEET_SIZE = 512
 
@@ -43,7 +44,9 @@ def stylize(
     size: Annotated[
         int | None,
         typer.Option(
-            min=16, help="Longer side in pixels.  [default: the image's; with gatys and --sheet at most 512]"
+            min=16,
+            help="Longer side in pixels, smaller or larger.  [default: the image's; of gatys and --sheet at "
+            "most 512]",
         ),
     ] = None,
     sheet: Annotated[
@@ -65,7 +68,14 @@ def stylize(
     """
     from keras_gen import pictures
 
+    optimization = {name: given for name, given in (("steps", steps), ("backbone", backbone)) if given}
+    if sheet and (style or optimization or method not in (None, "fast")):
+        raise ValueError(
+            "--sheet shows all styles of a network: leave out --style, --method, --steps, --backbone."
+        )
     pairs, folder = _pairs(images, out, sheet, style or [])
+    if pairs[0][1] == pictures.PIPE and sys.stdout.isatty():
+        raise ValueError("Standard output is a terminal: send the picture to a file, e.g. `> out.png`.")
     if not folder:
         pictures.format_of(pairs[0][1])
     pictures.refuse_existing(pairs[0][1], force or folder)  # in folders what is there is left out
@@ -73,12 +83,7 @@ def stylize(
     from keras_gen.style import painter
 
     tell = _quiet if any(target == pictures.PIPE for _, target in pairs) else say
-    optimization = {name: given for name, given in (("steps", steps), ("backbone", backbone)) if given}
     if sheet:
-        if style or optimization or method not in (None, "fast"):
-            raise ValueError(
-                "--sheet shows all styles of a network: leave out --style, --method, --steps, --backbone."
-            )
         painters = painter.every(model, strength=strength, preserve_color=preserve_color)
         paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
     else:
@@ -107,13 +112,14 @@ def stylize(
                 advance(index + 1, len(pairs))
     done = len(pairs) - len(failed) - there
     if folder:
-        tell(
-            f"{done} images in {out}" + (f"; {there} were there already (--force replaces)" if there else "")
-        )
+        skipped = f"; {counted(there, 'file')} left as found, in whatever style (--force replaces)"
+        tell(f"{counted(done, 'image')} in {out}" + (skipped if there else ""))
     else:
         tell(str(pairs[0][1]))
     if failed:
-        raise ValueError(f"{len(failed)} of {len(pairs)} images could not be painted; the others are there.")
+        raise ValueError(
+            f"{len(failed)} of {counted(len(pairs), 'image')} could not be painted; the others are there."
+        )
 
 
 def _one(paint: Any, picture: Any, target: str, force: bool, sheet: bool, advance: Callable) -> None:
@@ -130,12 +136,14 @@ def _pairs(
     images: list[str], out: str | None, sheet: bool, style: list[str]
 ) -> tuple[list[tuple[str, str]], bool]:
     """What to read and where to write it, and whether that is a folder."""
-    from keras_gen.pictures import PIPE, find, same_ending
+    from keras_gen.pictures import PIPE, find, is_named, same_ending
 
     named = (one if Path(one).is_file() else one.rpartition("=")[0] or one for one in style)
     name = "sheet" if sheet else "+".join(Path(one).stem for one in named)
     folder = len(images) > 1 or Path(images[0]).is_dir()
     if not folder:
+        if images[0] != PIPE:
+            find(images[0])  # which tells where it is not there
         if out is not None and out != PIPE and (Path(out).is_dir() or out.endswith("/")):
             out = str(Path(out) / same_ending(Path(images[0]).name))
         if out is None:
@@ -146,6 +154,8 @@ def _pairs(
         raise ValueError("- is one image by itself: give it alone.")
     if out is None or out == PIPE or (Path(out).exists() and not Path(out).is_dir()):
         raise ValueError("Several images go into a folder: name one by --out.")
+    if is_named(out) and not Path(out).exists():
+        raise ValueError(f"Several images go into a folder, and {out} is the name of an image.")
     pairs, into = [], Path(out).resolve()
     for image in images:
         root = Path(image)

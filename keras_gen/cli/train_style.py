@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_gen.cli.console import bar, say, start_tensorflow
+from keras_gen.cli.console import bar, counted, say, start_tensorflow
 
 
 def train_style(
@@ -26,7 +26,9 @@ def train_style(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on from the last checkpoint of --out, with its own settings."),
+        typer.Option(
+            "--resume", help="Go on from the last checkpoint of --out, by its settings, or those given."
+        ),
     ] = False,
     method: Annotated[
         str | None,
@@ -143,7 +145,7 @@ def train_style(
         total = chosen.get("steps", inspect.signature(train).parameters["steps"].default)
         model_of = keras.callbacks.LambdaCallback(on_train_batch_end=report)
         model = train(**chosen, out=out, resume=resume, callbacks=[model_of], say=say)
-    made = f"{len(model.styles)} styles" if taken == "fast" else "A network for any painting"
-    say(f"{made} after {int(model.step.numpy())} steps; previews: {out / 'previews'}")
+    made = counted(len(model.styles), "style") if taken == "fast" else "A network for any painting"
+    say(f"{made} after {counted(int(model.step.numpy()), 'step')}; previews: {out / 'previews'}")
     how = "--sheet" if taken == "fast" else "--style painting.jpg"
     say(f"Try it: keras-gen stylize photo.jpg --model {out} {how}")

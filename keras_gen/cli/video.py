@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from keras_gen.cli.console import bar, say, show, start_tensorflow
+from keras_gen.cli.console import bar, counted, say, show, start_tensorflow
 
 
 def video(
@@ -26,7 +26,8 @@ def video(
         bool, typer.Option("--preserve-color", help="Keep the film's colours; the style gives brightness.")
     ] = False,
     size: Annotated[
-        int | None, typer.Option(min=16, help="Longer side in pixels.  [default: the film's]")
+        int | None,
+        typer.Option(min=16, help="Longer side in pixels, smaller or larger.  [default: the film's]"),
     ] = None,
     momentum: Annotated[
         float | None,
@@ -59,6 +60,8 @@ def video(
     from keras_gen.video import check
 
     check(files[-1], force)
+    if walk is None and not files[0].is_file():
+        raise FileNotFoundError(f"There is no video file {files[0]}.")
     start_tensorflow()
     if walk is not None:
         _walk(walk, files[0], n, points, seconds, rate, seed, checkpoint, force)
@@ -77,14 +80,14 @@ def video(
     with bar("painting") as advance:
         report = transform(files[0], files[1], stylized(paint, blend, size), force, advance)
     for noted, said in (
-        (report.broken, f"{_counted(report.broken, 'frame')} could not be read: the one before is repeated"),
-        (report.converted, f"{_counted(report.converted, 'sound track')} had to be encoded anew"),
+        (report.broken, f"{counted(report.broken, 'frame')} could not be read: the one before is repeated"),
+        (report.converted, f"{counted(report.converted, 'sound track')} had to be encoded anew"),
         (report.cut, "it ends before the end that it announces, cut short or damaged"),
     ):
         if noted:
             show(f"{files[0]}: {said}.", kind="Warning", style="yellow")
     sound = "with its sound" if report.sound + report.converted else "silent"
-    say(f"{_counted(report.frames, 'frame')} in {files[1]}, {sound}")
+    say(f"{counted(report.frames, 'frame')} in {files[1]}, {sound}")
 
 
 def _walk(
@@ -115,8 +118,4 @@ def _walk(
         count = write(
             film(model, n, points, steps, seed, lambda done, of: advance(done, of)), out, rate, force
         )
-    say(f"{_counted(n, 'walk')} of {_counted(count, 'frame')} in {out}")
-
-
-def _counted(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"
+    say(f"{counted(n, 'walk')} of {counted(count, 'frame')} in {out}")

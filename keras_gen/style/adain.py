@@ -18,7 +18,7 @@ from keras_gen.style.borders import MARGIN, cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, relative_errors
-from keras_gen.style.pictures import checked, each_checked
+from keras_gen.style.pictures import checked, each_checked, fitted
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
 MULTIPLE = 8  # of the sides that the networks take
@@ -261,18 +261,18 @@ class AdaINStyleTransfer(FeedForwardStyle):
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1; received {strength}.")
         shares = self._shares(len(paintings), weights, masks, image.shape[:2])
-        height, width = image.shape[:2]
-        content = self._encode(_padded(image))
+        content = self._encode(image)
         mixed: Any = 0.0
         for painting, share in zip(paintings, shares, strict=True):
-            exchanged = adain(content, self._encode(_padded(_shrunk(painting))))
+            if max(painting.shape[:2]) > LONGEST:
+                (painting,) = fitted(painting, LONGEST)
+            exchanged = adain(content, self._encode(painting))
             if share.shape != ():
-                padded = _padded(share[..., None])[None]
-                share = tf.image.resize(padded, content.shape[1:3], antialias=True)
+                mask = reflected(tf.constant(share[None, ..., None]), MULTIPLE)
+                share = tf.image.resize(mask, content.shape[1:3], antialias=True)
             mixed = mixed + share * exchanged
         features = content + strength * (mixed - content)
-        picture = self._decode(features)[0, MARGIN : MARGIN + height, MARGIN : MARGIN + width]
-        return picture.numpy()
+        return cropped(self._decode(features), image[None])[0].numpy()
 
     @staticmethod
     def _shares(count, weights, masks, size) -> list[np.ndarray]:
@@ -290,7 +290,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         return list(stacked / stacked.sum(0))
 
     def _encode(self, image: np.ndarray) -> tf.Tensor:
-        return tf.cast(self._functions()[0](tf.constant(image[None])), tf.float32)
+        images = reflected(tf.constant(image[None]), MULTIPLE)
+        return tf.cast(self._functions()[0](images), tf.float32)
 
     def _decode(self, features: tf.Tensor) -> tf.Tensor:
         return self._functions()[1](features)
@@ -333,15 +334,3 @@ class AdaINStyleTransfer(FeedForwardStyle):
             for part in ("encoder", "decoder")
         }
         return cls(**{**config, **parts})
-
-
-def _padded(image: np.ndarray) -> np.ndarray:
-    pads = [(MARGIN, MARGIN + -size % MULTIPLE) for size in image.shape[:2]]
-    return np.pad(image, [*pads, (0, 0)], mode="reflect")
-
-
-def _shrunk(painting: np.ndarray) -> np.ndarray:
-    height, width = painting.shape[:2]
-    scale = min(1.0, LONGEST / max(height, width))
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return painting if scale == 1 else tf.image.resize(painting, size, antialias=True).numpy()

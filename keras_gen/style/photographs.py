@@ -13,7 +13,6 @@ _LARGER = 2.0  # photographs are read at this many times the side of a crop,
 _CLOSER = 0.7  # and windows of them, from this many times it upwards, become crops
 _SMALLEST = 16  # pixels of a crop's side, of which the tone loss takes squares
 _RECOLOURED = 0.5  # of the crops
-_GREY = (0.299, 0.587, 0.114)  # of ITU-R BT.601
 
 
 def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.Dataset:
@@ -87,7 +86,7 @@ def recoloured(image: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     draws = tf.random.stateless_uniform((6,), seed)
     saturation, contrast = 1.5 * draws[0], 0.4 + 0.9 * draws[1]
-    grey = tf.tensordot(image, tf.constant(_GREY), 1)[..., None]
+    grey = tf.image.rgb_to_grayscale(image)
     image = (grey + saturation * (image - grey)) * contrast * (0.8 + 0.4 * draws[3:])
     # What a low contrast leaves free is room for brightness.
     return image + (2 * draws[2] - 1) * tf.maximum(1 - contrast, 0.1)

@@ -53,11 +53,10 @@ class RecurrentBlend:
     """
 
     def __init__(self, momentum: float = 0.7, tolerance: float = 20.0) -> None:
-        if not 0 <= momentum < 1 or not tolerance > 0:
-            raise ValueError(
-                "momentum must be from 0 to below 1 and tolerance above 0, "
-                f"received {momentum} and {tolerance}."
-            )
+        if not 0 <= momentum < 1:
+            raise ValueError(f"momentum must be from 0 to below 1; received {momentum}.")
+        if not tolerance > 0:
+            raise ValueError(f"tolerance must be above 0; received {tolerance}.")
         self.momentum = momentum
         self.tolerance = tolerance
         self._before: tuple[np.ndarray, np.ndarray] | None = None

@@ -4,7 +4,7 @@ import sys
 import pytest
 
 import keras_gen
-from keras_gen.cli import errors
+from keras_gen.cli import console, errors
 from keras_gen.cli.console import parse_assignments
 from keras_gen.data import SPECS
 from keras_gen.models import list_models
@@ -37,6 +37,16 @@ def test_errors_name_options_as_the_command_line_does():
     assert said == "Load the data with another --image-size; --gradient-clip is 0."
     assert errors.explain(ValueError("crop is 'center'")) == "--crop is 'center'"
     assert errors.explain(ValueError("image_shape=(8, 8, 1)")) == "image_shape=(8, 8, 1)"
+
+
+def test_a_log_has_a_line_of_progress_each_minute(monkeypatch, capsys):
+    clock = iter([0, 30, 61, 61, 90, 125, 125])
+    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    with console.bar("training") as advance:
+        for done in (1, 2, 3):
+            advance(done, 9)
+        advance(4, None)
+    assert capsys.readouterr().err == "training: 2 of 9\ntraining: 4\n"
 
 
 def test_an_unknown_command_is_wrong_usage(cli):

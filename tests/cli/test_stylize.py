@@ -114,15 +114,15 @@ def test_a_folder_goes_into_a_folder(cli, model, photo, tmp_path):
     assert "cut.jpg is not an image" in result.stderr
     assert "1 of 5 images could not be painted" in result.stderr
     assert "3 images in" in result.stdout
-    assert "1 were there already" in result.stdout
+    assert "1 file left as found" in result.stdout
     found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert found == {"a.jpg", "inner/b.png", "c.ppm", "there.png"}
     assert (out / "there.png").read_bytes() == b"precious"
 
 
 def test_a_file_is_no_folder_and_that_is_told_before_painting(cli, photo, tmp_path):
-    for images in ([photo], [photo.parent]):
-        result = cli("stylize", *images, "--model", tmp_path / "none", "-s", "mosaic", "-o", photo / "a.png")
+    for image, target in ((photo, "a.png"), (photo.parent, "painted")):
+        result = cli("stylize", image, "--model", tmp_path / "none", "-s", "mosaic", "-o", photo / target)
         assert result.exit_code == errors.FAILED
         assert "photo.png is no folder" in " ".join(result.stderr.split())
 
@@ -136,7 +136,7 @@ def test_a_folder_within_the_folder_is_not_painted_again(cli, model, photo):
     (folder / "in").mkdir()
     photo.rename(folder / "in" / "photo.png")
     result = cli("stylize", folder / "in", "--model", model, "-s", "mosaic", "-o", folder)
-    assert "1 images in" in result.stdout
+    assert "1 image in" in result.stdout
     assert photo.is_file()
 
 
@@ -200,7 +200,7 @@ def test_damaged_images_and_models_are_one_sentence(cli, model, photo, tmp_path)
     for arguments, said in (
         ([cut, "--model", model], "cut.png is not an image"),
         ([text, "--model", model], "text.png is not an image that Pillow can read.\n"),
-        ([tmp_path / "none.png", "--model", model], "no image file"),
+        ([tmp_path / "none.png", "--model", model], "no file or folder"),
         ([photo, "--model", tmp_path / "a.tflite"], "a.tflite is not a model"),
         ([photo, "--model", cut], "is not a model"),
         ([photo, "--model", tmp_path / "no"], "train-style"),
@@ -212,7 +212,9 @@ def test_damaged_images_and_models_are_one_sentence(cli, model, photo, tmp_path)
 
 
 def test_several_images_need_a_folder(cli, model, photo):
-    assert "name one by --out" in cli("stylize", photo, photo, "--model", model, "-s", "mosaic").stderr
+    arguments = ("stylize", photo, photo, "--model", model, "-s", "mosaic")
+    assert "name one by --out" in cli(*arguments).stderr
+    assert "one.jpg is the name of an image" in cli(*arguments, "-o", "one.jpg").stderr
 
 
 # What getrusage tells of a child may be its parent's.

@@ -42,7 +42,7 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     run = tmp_path / "run"
     result = cli("train-style", *options(folders, run), "--steps", 1)
     assert result.exit_code == 0, result.output
-    assert "2 styles after 1 steps" in result.stdout
+    assert "2 styles after 1 step;" in result.stdout
     assert len(list((run / "previews").iterdir())) == 1
     again = cli("train-style", "--resume", "--out", run, "--steps", 2)
     assert again.exit_code == 0, again.output
@@ -64,7 +64,7 @@ def test_trains_a_network_for_any_painting(cli, folders, tmp_path):
     given = options(folders, run, "--method", "adain", "--decoder-width", 4, "--steps", 1)
     result = cli("train-style", *given)
     assert result.exit_code == 0, result.output
-    assert "A network for any painting after 1 steps" in result.stdout
+    assert "A network for any painting after 1 step;" in result.stdout
     assert len(list((run / "previews").iterdir())) == 1
     result = cli("stylize", photo, "--model", run, "--style", painting, "-o", tmp_path / "out.png")
     assert result.exit_code == 0, result.output

