@@ -237,16 +237,14 @@ def save_grid(
 
     path = Path(path)
     grid = make_grid(images, columns, padding, scale)
-    file_format = Image.registered_extensions().get(path.suffix.lower())
-    if file_format not in Image.SAVE:
-        raise ValueError(f"{path} must end in the name of an image format, such as .png.")
+    file_format = pictures.format_of(path)
     with atomic.replacing(path) as temporary:
         Image.fromarray(grid[..., 0] if grid.shape[-1] == 1 else grid).save(temporary, format=file_format)
     return path
 
 
 def save_image(image: Any, path: str | os.PathLike[str]) -> Path:
-    """Writes one image to a file, whole or not at all; missing folders are created.
+    """Writes one image to a file, whole or not at all, in place of what is there; missing folders are made.
 
     Args:
         image: (height, width, 1 or 3), float in [-1, 1] or uint8.
@@ -259,10 +257,12 @@ def save_image(image: Any, path: str | os.PathLike[str]) -> Path:
         ValueError: Another shape, values that `to_uint8` refuses, or an ending that names no image format.
         OSError: The file cannot be written.
     """
-    array = np.asarray(image)
-    if array.ndim != 3:
+    array = to_uint8(image)
+    if array.ndim != 3 or array.shape[-1] not in (1, 3) or 0 in array.shape:
         raise ValueError(f"image must have shape (height, width, 1 or 3), received {array.shape}.")
-    return save_grid(array[None], path, padding=0, scale=1)
+    colours = np.broadcast_to(array, (*array.shape[:2], 3))
+    pictures.write(pictures.Picture(np.ascontiguousarray(colours)), path, force=True)
+    return Path(path)
 
 
 def load_image(path: str | os.PathLike[str], max_size: int | None = None) -> np.ndarray:

@@ -152,10 +152,7 @@ def format_of(target: str | os.PathLike[str]) -> str:
     ending = Path(target).suffix.lower()
     kind = Image.registered_extensions().get(ending)
     if kind is None or kind not in Image.SAVE:
-        raise ValueError(
-            f"{target} must end in the name of an image format, such as .png, .jpg or .webp, or that of a "
-            "folder in /."
-        )
+        raise ValueError(f"{target} must end in the name of an image format, such as .png, .jpg or .webp.")
     return kind
 
 
@@ -206,9 +203,7 @@ def refuse_existing(target: str | os.PathLike[str], force: bool) -> None:
     if str(target) == PIPE:
         return
     if not force and Path(target).exists():
-        raise FileExistsError(
-            f"{target} is there already: choose another name, or replace it by --force (Python: force=True)."
-        )
+        raise FileExistsError(f"{target} is there already: choose another name, or replace it by force=True.")
     above = next((path for path in Path(target).absolute().parents if path.exists()), None)
     if above is not None and not above.is_dir():
         raise NotADirectoryError(f"{target} cannot be written, for {above} is no folder.")

@@ -78,11 +78,7 @@ def transform(
     """
     av = _av()
     source, target = Path(source), Path(target)
-    check(target, force)
-    if not source.is_file():
-        raise FileNotFoundError(f"There is no video file {source}; give the path of a file such as film.mp4.")
-    if target.exists() and source.samefile(target):
-        raise ValueError(f"{source} cannot be read and written at once: choose another name.")
+    check(target, force, source)
     report, done = Report(), 0
     with _opened(source) as reading, atomic.replacing(target) as temporary:
         film = reading.streams.video[0]
@@ -153,12 +149,18 @@ def write(
     return count
 
 
-def check(target: Path, force: bool) -> None:
-    """Raises what `transform` raises of a target, before anything is done."""
+def check(target: Path, force: bool, source: Path | None = None) -> None:
+    """Raises what `transform` raises of a target, and of a source, before anything is done."""
     _av()
     if target.suffix.lower() not in _ENCODERS:
         raise ValueError(f"{target} must end in {', '.join(_ENCODERS)}: the ending says the format.")
     refuse_existing(target, force)
+    if source is None:
+        return
+    if not source.is_file():
+        raise FileNotFoundError(f"There is no video file {source}; give the path of a file such as film.mp4.")
+    if target.exists() and source.samefile(target):
+        raise ValueError(f"{source} cannot be read and written at once: choose another name.")
 
 
 @dataclass

@@ -131,7 +131,7 @@ def test_a_colour_profile_is_applied_and_one_that_makes_no_sense_is_ignored(tmp_
 def test_nothing_is_overwritten_without_force(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(b"precious")
-    with pytest.raises(FileExistsError, match="--force"):
+    with pytest.raises(FileExistsError, match="force=True"):
         pictures.write(Picture(colours()), path)
     assert path.read_bytes() == b"precious"
     pictures.write(Picture(colours()), path, force=True)

@@ -286,7 +286,7 @@ def test_odd_sides_are_cut(tmp_path):
 def test_nothing_is_overwritten_and_an_error_leaves_nothing(film, tmp_path):
     out = tmp_path / "out.mp4"
     out.write_bytes(b"precious")
-    with pytest.raises(FileExistsError, match="--force"):
+    with pytest.raises(FileExistsError, match="force=True"):
         video.transform(film, out, lambda frame: frame)
     assert out.read_bytes() == b"precious"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import keras
 
-from keras_gen.image import save_grid
+from keras_gen.image import save_image
 
 
 class Preview(keras.callbacks.Callback):
@@ -36,4 +36,4 @@ class Preview(keras.callbacks.Callback):
 
     def _write(self) -> None:
         path = self.folder / f"step-{int(self.model.step.numpy()):05d}.png"
-        save_grid(self.model.image[None], path, padding=0, scale=1)
+        save_image(self.model.image, path)

@@ -10,8 +10,8 @@ INTERRUPTED = 130
 FAILED = 1
 
 #: Settings that have another name on the command line, or stand at the beginning of a message.
-_OPTIONS = {"gradient_clip_norm": "--gradient-clip", "ema_decay": "--ema"}
-_NAMES = "gradient_clip_norm|ema_decay|image_size|latent_dim|batch_size|data_dir"
+_OPTIONS = {"gradient_clip_norm": "--gradient-clip", "ema_decay": "--ema", "force=True": "--force"}
+_NAMES = "gradient_clip_norm|ema_decay|force=True|image_size|latent_dim|batch_size|data_dir"
 _SETTINGS = rf"\b({_NAMES})\b|^(channels|crop|seed|split)\b"
 
 

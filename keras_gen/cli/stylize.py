@@ -77,7 +77,10 @@ def stylize(
     if pairs[0][1] == pictures.PIPE and sys.stdout.isatty():
         raise ValueError("Standard output is a terminal: send the picture to a file, e.g. `> out.png`.")
     if not folder:
-        pictures.format_of(pairs[0][1])
+        try:
+            pictures.format_of(pairs[0][1])
+        except ValueError as error:
+            raise ValueError(f"{error} A folder's name must end in a slash, e.g. painted/.") from None
     pictures.refuse_existing(pairs[0][1], force or folder)  # in folders what is there is left out
     start_tensorflow()
     from keras_gen.style import painter
@@ -112,14 +115,13 @@ def stylize(
                 advance(index + 1, len(pairs))
     done = len(pairs) - len(failed) - there
     if folder:
-        skipped = f"; {counted(there, 'file')} left as found, in whatever style (--force replaces)"
+        skipped = f"; {counted(there, 'file')} there before, of whatever style, kept (--force replaces)"
         tell(f"{counted(done, 'image')} in {out}" + (skipped if there else ""))
     else:
         tell(str(pairs[0][1]))
     if failed:
-        raise ValueError(
-            f"{len(failed)} of {counted(len(pairs), 'image')} could not be painted; the others are there."
-        )
+        others = "; the others are there" if len(failed) < len(pairs) else ""
+        raise ValueError(f"{len(failed)} of {counted(len(pairs), 'image')} could not be painted{others}.")
 
 
 def _one(paint: Any, picture: Any, target: str, force: bool, sheet: bool, advance: Callable) -> None:
@@ -154,8 +156,10 @@ def _pairs(
         raise ValueError("- is one image by itself: give it alone.")
     if out is None or out == PIPE or (Path(out).exists() and not Path(out).is_dir()):
         raise ValueError("Several images go into a folder: name one by --out.")
-    if is_named(out) and not Path(out).exists():
-        raise ValueError(f"Several images go into a folder, and {out} is the name of an image.")
+    if is_named(out) and not out.endswith("/") and not Path(out).exists():
+        raise ValueError(
+            f"Several images go into a folder, and {out} is the name of an image: name one, e.g. painted/."
+        )
     pairs, into = [], Path(out).resolve()
     for image in images:
         root = Path(image)
@@ -164,6 +168,8 @@ def _pairs(
                 continue  # painted already
             inner = path.relative_to(root) if root.is_dir() else Path(path.name)
             pairs.append((str(path), str(Path(out) / same_ending(inner))))
+    if not pairs:
+        raise FileNotFoundError(f"There are no images in {', '.join(images)} but those painted, in {out}.")
     taken = [target for _, target in pairs]
     twice = next((target for target in taken if taken.count(target) > 1), None)
     if twice is not None:

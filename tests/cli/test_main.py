@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_errors_name_options_as_the_command_line_does():
 
 def test_a_log_has_a_line_of_progress_each_minute(monkeypatch, capsys):
     clock = iter([0, 30, 61, 61, 90, 125, 125])
-    monkeypatch.setattr(console.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(console, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
     with console.bar("training") as advance:
         for done in (1, 2, 3):
             advance(done, 9)

@@ -1,4 +1,5 @@
 import io
+import os
 import subprocess
 import sys
 import zipfile
@@ -114,7 +115,7 @@ def test_a_folder_goes_into_a_folder(cli, model, photo, tmp_path):
     assert "cut.jpg is not an image" in result.stderr
     assert "1 of 5 images could not be painted" in result.stderr
     assert "3 images in" in result.stdout
-    assert "1 file left as found" in result.stdout
+    assert "1 file there before" in result.stdout
     found = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
     assert found == {"a.jpg", "inner/b.png", "c.ppm", "there.png"}
     assert (out / "there.png").read_bytes() == b"precious"
@@ -138,6 +139,29 @@ def test_a_folder_within_the_folder_is_not_painted_again(cli, model, photo):
     result = cli("stylize", folder / "in", "--model", model, "-s", "mosaic", "-o", folder)
     assert "1 image in" in result.stdout
     assert photo.is_file()
+    result = cli("stylize", folder / "out", folder / "out", "--model", model, "-s", "mosaic", "-o", folder)
+    assert "Two images would both become" in result.stderr
+
+
+def test_a_folder_of_painted_or_damaged_images_alone(cli, model, photo, tmp_path):
+    pictures.write(pictures.read(photo), tmp_path / "all" / "out" / "a.png")
+    arguments = ("--model", model, "-s", "mosaic", "-o", tmp_path / "all" / "out")
+    assert "but those painted, in" in cli("stylize", tmp_path / "all", *arguments).stderr
+    (tmp_path / "all" / "cut.png").write_bytes(photo.read_bytes()[:200])
+    assert "1 of 1 image could not be painted.\n" in cli("stylize", tmp_path / "all", *arguments).stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a terminal of Unix")
+def test_no_picture_is_sent_to_a_terminal(photo):
+    import pty
+
+    terminal, end = pty.openpty()
+    command = [sys.executable, "-m", "keras_gen", "stylize", "-", "--style", "great-wave"]
+    result = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=end, stderr=subprocess.PIPE, text=True)
+    os.close(end)
+    os.close(terminal)
+    assert result.returncode == errors.FAILED
+    assert result.stderr.startswith("Error: Standard output is a terminal: send the picture to a file")
 
 
 def test_from_pipe_to_pipe(cli, model, photo, monkeypatch):
@@ -178,11 +202,11 @@ def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
         (["--style", "mosaic", "--strength", "2"], "from 0 to 1"),
         (["--style", "mosaic", "--method", "gatys"], "from a painting"),
         (["--style", "mosaic", "--steps", "3"], "takes --steps: add --method gatys"),
-        (["--sheet", "--method", "gatys"], "leave out --style, --method"),
+        (["--sheet", "--method", "gatys", "--model", "none"], "leave out --style, --method"),
         (["--style", "mosaic", "--method", "fats"], "Did you mean 'fast'?"),
         (["--style", "nowhere.jpg"], "no painting nowhere.jpg"),
         (["--style", "mosaic", "--sheet"], "leave out --style"),
-        (["--style", "mosaic", "-o", "out.txt"], "such as .png"),
+        (["--style", "mosaic", "-o", "painted"], "such as .png, .jpg or .webp. A folder's name must end in"),
     ],
 )
 def test_mistakes_are_one_sentence(cli, model, photo, arguments, said):

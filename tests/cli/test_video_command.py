@@ -142,7 +142,7 @@ def test_mistakes_are_one_sentence(cli, model, film, trained, tmp_path):
     for arguments, said in (
         ([film, tmp_path / "there.mp4", "-s", "wave", "--model", model], "--force"),
         ([film, tmp_path / "out.avi", "-s", "wave", "--model", model], "the ending says"),
-        ([tmp_path / "none.mp4", tmp_path / "out.mp4", "-s", "wave", "--model", model], "no video file"),
+        ([tmp_path / "none.mp4", tmp_path / "out.mp4", "-s", "wave", "--model", "none"], "no video file"),
         ([model, tmp_path / "out.mp4", "-s", "wave", "--model", model], "is not a video"),
         ([film, tmp_path / "out.mp4", "-s", "wave", "--method", "gatys"], "minutes for a frame"),
         ([film, tmp_path / "out.mp4", "--model", model], "by it. There are: wave, mosaic."),

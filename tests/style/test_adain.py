@@ -11,6 +11,7 @@ from keras_gen.image import load_image
 from keras_gen.networks.style_coder import small_encoder, style_decoder, vgg_encoder
 from keras_gen.style import AdaINStyleTransfer, pack, pretrained
 from keras_gen.style.perceptual import tone_losses
+from keras_gen.style.pictures import fitted
 
 RANDOM = {"backbone": "random"}
 
@@ -113,6 +114,14 @@ def test_stylizes_any_size():
     model = adain_model()
     for size in ((32, 32), (37, 50), (5, 9)):
         assert model.stylize(np.zeros((*size, 3), "float32"), STRIPES).shape == (*size, 3)
+
+
+def test_large_paintings_are_reduced_and_small_ones_are_not_enlarged():
+    model, large = adain_model(), photographs(1, 600)[0]
+    (reduced,) = fitted(large, 512)
+    np.testing.assert_array_equal(model.stylize(IMAGE, large), model.stylize(IMAGE, reduced))
+    small, enlarged = large[:40, :60], fitted(large[:40, :60], 512)[0]
+    assert np.abs(model.stylize(IMAGE, small) - model.stylize(IMAGE, enlarged)).max() > 1e-3
 
 
 def test_strength_and_weights_interpolate_features():
