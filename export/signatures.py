@@ -27,8 +27,8 @@ from keras_gen.models.vae import VAE
 from keras_gen.models.vqvae import VQVAE
 from keras_gen.networks.transformer_net import MULTIPLE
 from keras_gen.random import rows
-from keras_gen.style.adain import LONGEST, AdaINStyleTransfer
 from keras_gen.style.adain import MULTIPLE as ADAIN_MULTIPLE
+from keras_gen.style.adain import AdaINStyleTransfer, reduced
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.operators import channel_moments
@@ -250,7 +250,7 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
         return tf.cast(encoded, tf.float32)
 
     def encode_style(style):
-        moments = channel_moments(features(_shrunk(style)))
+        moments = channel_moments(features(reduced(style)))
         # Reshapes and slices that keep every axis: delegates take these, and no stack.
         return {"statistics": tf.concat([tf.reshape(part, (-1, 1, channels)) for part in moments], 1)}
 
@@ -272,18 +272,6 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
         Signature("encode_style", encode_style, (_PAINTING,), (statistics,)),
         Signature("stylize_encoded", stylize_encoded, (_PHOTOGRAPH, statistics, STRENGTH), (_PICTURE,)),
     )
-
-
-def _shrunk(paintings: tf.Tensor) -> tf.Tensor:
-    """Paintings no longer than those that the strokes were learned from."""
-    static = paintings.shape[1:3]
-    if None not in static and max(static) <= LONGEST:
-        return paintings
-    size = tf.cast(tf.shape(paintings)[1:3], tf.float64)
-    scale = tf.minimum(tf.constant(1.0, tf.float64), LONGEST / tf.reduce_max(size))
-    wanted = tf.maximum(1, tf.cast(tf.round(size * scale), tf.int32))
-    resized = functools.partial(tf.image.resize, paintings, wanted, antialias=True)
-    return tf.cond(scale < 1, resized, lambda: paintings)
 
 
 # Inputs to try them with.

@@ -18,7 +18,7 @@ from keras_gen.style.borders import MARGIN, cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, relative_errors
-from keras_gen.style.pictures import checked, each_checked, fitted
+from keras_gen.style.pictures import checked, each_checked
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
 MULTIPLE = 8  # of the sides that the networks take
@@ -83,6 +83,25 @@ class StyleCoder(keras.Model):
             for part in ("encoder", "decoder")
         }
         return cls(**{**config, **parts})
+
+
+def reduced(paintings: tf.Tensor) -> tf.Tensor:
+    """Paintings no longer than those that the strokes were learned from.
+
+    Args:
+        paintings: (batch, height, width, 3); height and width may be unknown while it is traced.
+
+    Returns:
+        The same, or with a longer side of 512 pixels.
+    """
+    static = paintings.shape[1:3]
+    if None not in static and max(static) <= LONGEST:
+        return paintings
+    size = tf.cast(tf.shape(paintings)[1:3], tf.float64)
+    scale = tf.minimum(tf.constant(1.0, tf.float64), LONGEST / tf.reduce_max(size))
+    wanted = tf.maximum(1, tf.cast(tf.round(size * scale), tf.int32))
+    resized = functools.partial(tf.image.resize, paintings, wanted, antialias=True)
+    return tf.cond(scale < 1, resized, lambda: paintings)
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -265,9 +284,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         content = self._encode(image)
         mixed: Any = 0.0
         for painting, share in zip(paintings, shares, strict=True):
-            if max(painting.shape[:2]) > LONGEST:
-                (painting,) = fitted(painting, LONGEST)
-            exchanged = adain(content, self._encode(painting))
+            exchanged = adain(content, self._encode(reduced(painting[None])[0]))
             if share.shape != ():
                 mask = reflected(tf.constant(share[None, ..., None]), MULTIPLE)
                 share = tf.image.resize(mask, content.shape[1:3], antialias=True)
