@@ -88,7 +88,9 @@ def test_the_loss_that_comes_again_is_the_players_own(name):
         np.testing.assert_allclose(given, again, rtol=1e-4, atol=1e-5 * np.abs(given).max(), err_msg=player)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name == "vq-vae" else ()) for name in MODELS]
+)
 def test_logs_and_resuming(name, tmp_path):
     model, _ = _compiled(name)
     history = _fit(model)

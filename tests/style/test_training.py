@@ -46,6 +46,7 @@ class _Interrupt(keras.callbacks.Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_exactly(folder, tmp_path):
     straight = _train(folder, tmp_path / "straight")
     assert straight.styles == ("a0", "b1")
