@@ -261,7 +261,7 @@ def save_image(image: Any, path: str | os.PathLike[str]) -> Path:
     if array.ndim != 3 or array.shape[-1] not in (1, 3) or 0 in array.shape:
         raise ValueError(f"image must have shape (height, width, 1 or 3), received {array.shape}.")
     colours = np.broadcast_to(array, (*array.shape[:2], 3))
-    pictures.write(pictures.Picture(np.ascontiguousarray(colours)), path, force=True)
+    pictures.write(pictures.Picture(colours), path, force=True)
     return Path(path)
 
 

@@ -281,10 +281,10 @@ class AdaINStyleTransfer(FeedForwardStyle):
         if not 0 <= strength <= 1:
             raise ValueError(f"strength must be from 0 to 1; received {strength}.")
         shares = self._shares(len(paintings), weights, masks, image.shape[:2])
-        content = self._encode(image)
+        content = self._encode(tf.constant(image[None]))
         mixed: Any = 0.0
         for painting, share in zip(paintings, shares, strict=True):
-            exchanged = adain(content, self._encode(reduced(painting[None])[0]))
+            exchanged = adain(content, self._encode(reduced(tf.constant(painting[None]))))
             if share.shape != ():
                 mask = reflected(tf.constant(share[None, ..., None]), MULTIPLE)
                 share = tf.image.resize(mask, content.shape[1:3], antialias=True)
@@ -307,9 +307,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
             )
         return list(stacked / stacked.sum(0))
 
-    def _encode(self, image: np.ndarray) -> tf.Tensor:
-        images = reflected(tf.constant(image[None]), MULTIPLE)
-        return tf.cast(self._functions()[0](images), tf.float32)
+    def _encode(self, images: tf.Tensor) -> tf.Tensor:
+        return tf.cast(self._functions()[0](reflected(images, MULTIPLE)), tf.float32)
 
     def _decode(self, features: tf.Tensor) -> tf.Tensor:
         return self._functions()[1](features)

@@ -12,7 +12,8 @@ from keras_gen.style.operators import content_loss, gram_loss, gram_matrix
 CONTENT_TAPS = ("relu3_3",)
 STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
-_TONE = 16  # pixels
+#: Pixels of a side of the squares whose brightness the tone loss compares.
+TONE = 16
 
 
 def content_losses(features: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -56,7 +57,7 @@ def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
 
     def brightness(images):
         grey = tf.image.rgb_to_grayscale(tf.cast(images, tf.float32))
-        coarse = tf.nn.avg_pool2d(grey, _TONE, _TONE, "VALID")
+        coarse = tf.nn.avg_pool2d(grey, TONE, TONE, "VALID")
         return coarse - tf.reduce_mean(coarse, (1, 2, 3), keepdims=True)
 
     a, b = brightness(pictures), brightness(photographs)

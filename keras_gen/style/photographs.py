@@ -8,10 +8,10 @@ import tensorflow as tf
 
 from keras_gen import data
 from keras_gen.data.epochs import epoch_seeds
+from keras_gen.style.perceptual import TONE
 
 _LARGER = 2.0  # photographs are read at this many times the side of a crop,
 _CLOSER = 0.7  # and windows of them, from this many times it upwards, become crops
-_SMALLEST = 16  # pixels of a crop's side, of which the tone loss takes squares
 _RECOLOURED = 0.5  # of the crops
 
 
@@ -34,8 +34,8 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
     Raises:
         FileNotFoundError, ValueError: as `data.load`, or a crop of less than 16 pixels.
     """
-    if crop < _SMALLEST:
-        raise ValueError(f"crop must be at least {_SMALLEST} pixels; received {crop}.")
+    if crop < TONE:
+        raise ValueError(f"crop must be at least {TONE} pixels; received {crop}.")
     side = round(crop * _LARGER)
     batches = data.load(
         spec_of(content),
