@@ -137,6 +137,31 @@ def advance(model: Any) -> None:
         graph.operators = [graph.operators[i] for i in sorted(rank, key=rank.__getitem__)]
 
 
+def widen_depthwise(model: Any) -> None:
+    """Stores as float32 the weights of depthwise convolutions of float images that are stored as int8.
+
+    No CPU delegate has kernels for such a pair, and the runtime's own take several times as long as those for
+    float; the weights are few. Those of fewer than 1024 numbers the converter leaves alone of itself.
+    """
+    schema = runtime("schema_py_generated")
+    types = schema.TensorType
+    names = [name_of(code) for code in model.operatorCodes]
+    for graph in model.subgraphs:
+        for operator in graph.operators or []:
+            if names[operator.opcodeIndex] != "DEPTHWISE_CONV_2D":
+                continue
+            images, kernel = (graph.tensors[index] for index in operator.inputs[:2])
+            if images.type == types.FLOAT32 and kernel.type == types.INT8:
+                stored = np.asarray(model.buffers[kernel.buffer].data, np.uint8).view(np.int8)
+                scale = np.asarray(kernel.quantization.scale, np.float32)  # of each channel, the last axis
+                values = stored.reshape(kernel.shape).astype(np.float32) * scale
+                buffer = schema.BufferT()
+                buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+                model.buffers.append(buffer)  # another kernel may share the old one, which `compact` drops
+                kernel.buffer = len(model.buffers) - 1
+                kernel.type, kernel.quantization = types.FLOAT32, None
+
+
 def compact(model: Any) -> None:
     """Takes away what only the converter needed: names within the graph and empty tables."""
     for graph in model.subgraphs:

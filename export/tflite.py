@@ -260,6 +260,7 @@ def _convert(
     check_operators(parsed, names)
     inputs, outputs = _in_order(parsed, inputs, outputs)
     flatbuffer.advance(parsed)
+    flatbuffer.widen_depthwise(parsed)
     flatbuffer.compact(parsed)
     described = f"{type(model).__name__} {signature.name}, {quantization}, by keras-gen {__version__}"
     content = metadata.describe(

@@ -14,6 +14,7 @@ from keras_gen.export import flatbuffer, latency, metadata, tflite, to_tflite, v
 from keras_gen.export.quiet import quiet
 from keras_gen.export.signatures import examples, signatures
 from keras_gen.export.verify import VerificationError
+from keras_gen.networks.transformer_net import transformer_net
 
 ALL = {
     "gan": ("generate",),
@@ -23,6 +24,7 @@ ALL = {
     "fast": ("stylize",),
     "adain": ("stylize", "encode_style", "stylize_encoded"),
 }
+FLOAT32, INT8 = 0, 9  # of TensorType
 QUIET = {"threads": (), "verbose": False}
 
 
@@ -123,6 +125,22 @@ def test_float16_is_half_as_large_and_dynamic_a_quarter(models, tmp_path):
     }
     assert sizes["float16"] <= 0.52 * sizes["float32"]
     assert sizes["dynamic"] <= 0.27 * sizes["float32"]
+
+
+def test_depthwise_weights_of_dynamic_files_are_float(tmp_path):
+    """As int8 they are for the runtime's own slow kernels; fewer than 1024 the converter leaves alone."""
+    network = transformer_net(1, width=24, separable=True, blocks=1, coarse_blocks=0)  # 9 * 144 = 1296
+    model = kg.style.FastStyleTransfer(network, ["waves"], seed=1)
+    to_tflite(model, tmp_path / "a.tflite", "dynamic", image_size=64, **QUIET)
+    parsed = flatbuffer.read((tmp_path / "a.tflite").read_bytes())
+    kinds = {"DEPTHWISE_CONV_2D": set(), "CONV_2D": set()}
+    graph, names = parsed.subgraphs[0], [flatbuffer.name_of(code) for code in parsed.operatorCodes]
+    for operator in graph.operators:
+        if (name := names[operator.opcodeIndex]) in kinds:
+            kinds[name].add(graph.tensors[operator.inputs[1]].type)
+    assert kinds == {"DEPTHWISE_CONV_2D": {FLOAT32}, "CONV_2D": {INT8}}
+    assert flatbuffer.format_of(parsed) == "dynamic"
+    assert set(latency.measure(tmp_path / "a.tflite", runs=1).outside) <= {"MIRROR_PAD"}
 
 
 def test_pixels_go_in_and_out_as_uint8(models, style):
