@@ -145,8 +145,6 @@ def train_adain(
     """
     arguments = dict(locals())
     run = Run(Path(out))
-    if crop % 8:
-        raise ValueError(f"crop must be a multiple of 8; received {crop}.")
     found = [read_painting(path, painting_size) for path in find_paintings(styles).values()]
     photos = photographs(content, crop, batch_size, seed)
     images = previewed(content, crop)

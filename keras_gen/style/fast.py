@@ -162,7 +162,7 @@ class FastStyleTransfer(FeedForwardStyle):
         )
 
     def fit(self, x=None, *args, **kwargs):
-        """Trains on photographs: images (batch, height, width, 3) in [-1, 1], sides multiples of 4.
+        """Trains on photographs: images (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
 
         Raises:
             ValueError: no painting was seen, or images out of range.
@@ -176,7 +176,7 @@ class FastStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Images of (images, weights of the styles); sides are multiples of 4."""
+        """Images of (images, weights of the styles); sides are multiples of 8."""
         images, weights = inputs
         return tf.cast(self.sampler([images, weights], training=training), tf.float32)
 

@@ -98,7 +98,7 @@ def train_style(
         width: of the network: 8, 16 or 32.
         separable: lighter residual blocks, for phones.
         batch_size: photographs a step.
-        crop: side of the photographs' crops in pixels, a multiple of 4 and at least 16.
+        crop: side of the photographs' crops in pixels, a multiple of 8 and at least 16.
         painting_size: longer side of the paintings in pixels; strokes come out at this scale.
         style_weight: weight of the style loss against the content's: one number, or one for each style in
             the order of their names.
