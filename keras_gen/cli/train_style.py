@@ -72,7 +72,9 @@ def train_style(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            min=1e-9, help="Of Muon at its highest; along a cosine.  [default: fast 4e-3, adain 1e-3]"
+            min=1e-9,
+            help="Of Muon at its highest; falls along a cosine, by --resume anew from there.  "
+            "[default: fast 4e-3, adain 1e-3]",
         ),
     ] = None,
     temporal_weight: Annotated[

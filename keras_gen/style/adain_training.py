@@ -18,6 +18,7 @@ from keras_gen.style.photographs import photographs
 from keras_gen.style.pictures import resized
 from keras_gen.style.settings import remember
 from keras_gen.style.training import (
+    Cosine,
     Keeper,
     find_paintings,
     fit_in_steps,
@@ -125,7 +126,7 @@ def train_adain(
         total_variation_weight: weight of smoothness.
         temporal_weight: weight of the temporal loss; see `FastStyleTransfer`.
         distillation_weight: weight of the encoder's learning VGG's features; see `AdaINStyleTransfer`.
-        learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine.
+        learning_rate: as in `train_style`.
         precision_name: "auto", "float32" or "bfloat16".
         backbone: where VGG's weights come from; see `networks.vgg`.
         seed: of weights, order, crops, colours and pairs.
@@ -173,6 +174,6 @@ def train_adain(
     def columns() -> list[np.ndarray]:
         return [images, *(np.stack([model.stylize(image, style) for image in images]) for style in shown)]
 
-    remember(run, "adain", arguments)
+    since = remember(run, "adain", arguments, int(model.step.numpy()))
     keeper = Keeper(run, columns, 60 * minutes_between)
-    return fit_in_steps(model, pairs, run, steps, learning_rate, keeper, callbacks)
+    return fit_in_steps(model, pairs, run, Cosine(learning_rate, since, steps), keeper, callbacks)

@@ -21,19 +21,29 @@ _MAY_CHANGE = (
     "style_weight",
     "total_variation_weight",
 )
+#: The step at which the learning rate was last set, in the file alone.
+_BEGUN = "learning_rate_since"
 _OPTIONS = {"precision_name": "--precision"}
 
 
-def remember(run: Run, method: str, arguments: Mapping[str, Any]) -> None:
+def remember(run: Run, method: str, arguments: Mapping[str, Any], step: int = 0) -> int:
     """Writes what a training function was called with.
 
     Args:
         run: its folder.
         method: "fast" or "adain".
         arguments: all arguments of `train_style` or `train_adain`, by name.
+        step: from which it goes on.
+
+    Returns:
+        The step from which the learning rate falls: this one where the rate is another than before.
     """
+    before = (_read(run.config) if step and run.config.is_file() else None) or {}
+    same = arguments.get("learning_rate") == before.get("learning_rate")
+    begun = int(before.get(_BEGUN, 0)) if same else int(step)
     kept = {name: value for name, value in arguments.items() if name not in _NOT_KEPT}
-    atomic.write_json(run.config, {"method": method, **_absolute(kept)})
+    atomic.write_json(run.config, {"method": method, **_absolute(kept), _BEGUN: begun})
+    return begun
 
 
 def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -53,6 +63,7 @@ def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[s
     before = _read(path)
     if before is None:
         raise ValueError(f"{path} does not hold the settings of a style training.")
+    before.pop(_BEGUN, None)
     changes = _absolute(given or {})
     for name, value in changes.items():
         if name not in _MAY_CHANGE and value != before.get(name):

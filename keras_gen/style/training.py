@@ -104,7 +104,8 @@ def train_style(
             the order of their names.
         total_variation_weight: weight of smoothness.
         temporal_weight: weight of the temporal loss, for films that do not flicker; see `FastStyleTransfer`.
-        learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine.
+        learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine. Another one
+            than before, where a run goes on, is the highest from there.
         precision_name: "auto", "float32" or "bfloat16".
         backbone: where VGG's weights come from; see `networks.vgg`.
         seed: of weights, order, crops, colours and styles.
@@ -155,9 +156,9 @@ def train_style(
     def columns() -> list[np.ndarray]:
         return [images, *(model.stylize(images, style) for style in model.styles)]
 
-    remember(run, "fast", arguments)
+    since = remember(run, "fast", arguments, int(model.step.numpy()))
     keeper = Keeper(run, columns, 60 * minutes_between)
-    return fit_in_steps(model, batches, run, steps, learning_rate, keeper, callbacks)
+    return fit_in_steps(model, batches, run, Cosine(learning_rate, since, steps), keeper, callbacks)
 
 
 def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
@@ -189,22 +190,21 @@ def fit_in_steps(
     model: Any,
     batches: tf.data.Dataset,
     run: Run,
-    steps: int,
-    learning_rate: float,
+    falling: Cosine,
     keeper: Keeper,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> Any:
-    """Trains a model up to a number of steps, from wherever it is, and keeps its run; returns it.
+    """Trains a model up to the cosine's end, from wherever it is, and keeps its run; returns it.
 
     Raises:
         TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
     """
-    an_epoch = int(batches.cardinality())
+    steps, an_epoch = falling.steps, int(batches.cardinality())
     stop = kc.StopOnSignal([keeper.save])
     keeper.set_model(model)
     if not int(model.step.numpy()):
         keeper.checkpoint.save()  # to go on from, should the machine fail before the first is due
-    everything = [_Cosine(learning_rate, steps), kc.History(run.history), keeper, *callbacks, stop]
+    everything = [falling, kc.History(run.history), keeper, *callbacks, stop]
     try:
         while (done := int(model.step.numpy())) < steps:
             epoch, begun = divmod(done, an_epoch)
@@ -220,18 +220,25 @@ def fit_in_steps(
     return model
 
 
-class _Cosine(keras.callbacks.Callback):
-    """The learning rate of each step: up to its peak in 50, then down to nothing along a cosine."""
+class Cosine(keras.callbacks.Callback):
+    """The learning rate of each step: up to its peak in 50, then down to nothing along a cosine.
 
-    def __init__(self, peak: float, steps: int):
+    Args:
+        peak: the highest.
+        since: the step that it begins at.
+        steps: that it ends at.
+    """
+
+    def __init__(self, peak: float, since: int, steps: int):
         super().__init__()
-        self.peak, self.steps = peak, steps
+        self.peak, self.since, self.steps = peak, since, steps
 
     def on_train_batch_begin(self, batch, logs=None):
         """Sets it, from the model's own count of steps, so that a run may be resumed for more of them."""
         step = int(self.model.step.numpy())
-        rise = min(1.0, (step + 1) / _RISE)
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        done = step - self.since
+        rise = min(1.0, (done + 1) / _RISE)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done / (self.steps - self.since))))
         self.model.model_optimizer.learning_rate = self.peak * rise * fall
 
 

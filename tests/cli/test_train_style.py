@@ -94,7 +94,7 @@ def test_mistakes_are_one_sentence(cli, folders, tmp_path):
         (options(folders, full), "is not empty"),
         (["--resume", "--out", tmp_path / "none"], "no checkpoint"),
         (options((full, folders[1]), tmp_path / "a"), "no images"),
-        (options(folders, tmp_path / "b", "--crop", 33), "multiple of 4"),
+        (options(folders, tmp_path / "b", "--crop", 33), "multiple of 8"),
         (options(folders, tmp_path / "c", "--decoder-width", 4), "not an option of --method fast"),
         (options(folders, tmp_path / "d", "--method", "gatis"), "no method 'gatis'"),
         (options((damaged, folders[1]), tmp_path / "f"), "cut.png is not an image"),

@@ -1,7 +1,9 @@
 """Training in a folder: found paintings, previews, and a run that is interrupted and goes on."""
 
+import math
 import os
 import signal
+import types
 
 import keras
 import numpy as np
@@ -15,7 +17,7 @@ from keras_gen.runs.folder import Run
 from keras_gen.style.adain_training import paired, windows
 from keras_gen.style.photographs import photographs
 from keras_gen.style.settings import recall, remember
-from keras_gen.style.training import find_paintings, read_painting, train_style
+from keras_gen.style.training import Cosine, find_paintings, read_painting, train_style
 
 SETTINGS = {"steps": 4, "width": 8, "batch_size": 2, "crop": 16, "precision_name": "float32"}
 
@@ -107,6 +109,35 @@ def test_settings_are_kept_and_some_may_change(folder, tmp_path, monkeypatch):
     run.config.write_text("[1]")
     with pytest.raises(ValueError, match="settings of a style training"):
         recall(tmp_path)
+
+
+def test_another_learning_rate_falls_from_where_it_was_set(tmp_path):
+    run, arguments = Run(tmp_path), {"styles": "paintings", "content": "photographs"}
+    assert remember(run, "fast", {**arguments, "learning_rate": 4e-3}) == 0
+    assert remember(run, "fast", {**arguments, "learning_rate": 4e-3}, step=100) == 0
+    assert remember(run, "fast", {**arguments, "learning_rate": 1e-3}, step=200) == 200
+    again = recall(tmp_path)  # interrupted, and resumed as it is
+    assert again.keys() == {"method", "styles", "content", "learning_rate"}
+    assert remember(run, again.pop("method"), again, step=300) == 200
+
+
+def test_the_learning_rate_rises_and_falls_along_a_cosine():
+    model = types.SimpleNamespace(
+        step=keras.Variable(0, dtype="int64"), model_optimizer=types.SimpleNamespace()
+    )
+
+    def rate(step, falling):
+        model.step.assign(step)
+        falling.set_model(model)
+        falling.on_train_batch_begin(0)
+        return model.model_optimizer.learning_rate
+
+    for since in (0, 700):
+        falling = Cosine(2e-3, since, since + 400)
+        assert rate(since, falling) == pytest.approx(2e-3 / 50)
+        assert rate(since + 100, falling) == pytest.approx(2e-3 * math.cos(math.pi / 8) ** 2)
+        assert rate(since + 200, falling) == pytest.approx(1e-3)
+        assert rate(since + 400, falling) == pytest.approx(0)
 
 
 def test_windows_cover_a_painting_at_two_scales():
