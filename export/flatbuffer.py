@@ -141,7 +141,8 @@ def widen_depthwise(model: Any) -> None:
     """Stores as float32 the weights of depthwise convolutions of float images that are stored as int8.
 
     No CPU delegate has kernels for such a pair, and the runtime's own take several times as long as those for
-    float; the weights are few. Those of fewer than 1024 numbers the converter leaves alone of itself.
+    float; the weights are few. They stay rounded to 8 bits. Those of fewer than 1024 numbers the converter
+    leaves alone of itself.
     """
     schema = runtime("schema_py_generated")
     types = schema.TensorType

@@ -62,9 +62,9 @@ def to_tflite(
         model: any with export signatures.
         path: ends in .tflite; a file that is there is replaced. Several signatures or sizes each add to the
             name: `style-512x512.tflite`.
-        quantization: "float32"; "float16", weights in half precision; "dynamic", 8-bit weights and
-            activations in float between the heavy operators; "int8", both in 8 bits, for which ranges are
-            measured on representative images.
+        quantization: "float32"; "float16", weights in half precision; "dynamic", 8-bit weights (but those of
+            depthwise convolutions) and activations in float between the heavy operators; "int8", both in 8
+            bits, for which ranges are measured on representative images.
         image_size: height and width in pixels where the model takes any size (512 unless given): one number,
             a pair (a tuple), or a list of such for several files.
         signature: which of the model's to export, or several; None takes its first.

@@ -4,7 +4,8 @@ Usage: python style_torch.py BATCH float32|bfloat16 [--size N] [--steps N] [--wi
        [--channels-last]. Prints one JSON line: the median step after two that warm up.
 
 Same layers, same VGG-16 features (random weights), same losses, Adam. bfloat16 is PyTorch's autocast; Gram
-matrices are taken in it too. Up-sampling is nearest `interpolate` and a convolution, as is usual in PyTorch.
+matrices are taken in it too. Up-sampling is nearest `interpolate` and a convolution, as is usual in PyTorch, and of the coarse
+branch bilinear.
 """
 
 import argparse
@@ -41,7 +42,7 @@ class Conditional(nn.Module):
         return x * gamma[:, :, None, None].to(x.dtype) + beta[:, :, None, None].to(x.dtype)
 
 
-class Spread(nn.Module):
+class Convolved(nn.Module):
     def __init__(self, styles, channels, filters, separable, stride=1):
         super().__init__()
         if separable:
@@ -60,7 +61,7 @@ class Spread(nn.Module):
 class Residual(nn.Module):
     def __init__(self, styles, channels, separable):
         super().__init__()
-        self.a, self.b = (Spread(styles, channels, channels, separable) for _ in range(2))
+        self.a, self.b = (Convolved(styles, channels, channels, separable) for _ in range(2))
 
     def forward(self, x, weights):
         return x + self.b(F.relu(self.a(x, weights)), weights)
@@ -69,7 +70,7 @@ class Residual(nn.Module):
 class Coarse(nn.Module):
     def __init__(self, styles, channels, filters, separable):
         super().__init__()
-        self.down = Spread(styles, channels, filters, separable, stride=2)
+        self.down = Convolved(styles, channels, filters, separable, stride=2)
         self.blocks = nn.ModuleList(Residual(styles, filters, separable) for _ in range(4))
         self.up, self.norm = nn.Conv2d(filters, channels, 1, bias=False), Conditional(styles, channels)
 

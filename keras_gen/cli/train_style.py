@@ -58,7 +58,7 @@ def train_style(
     ] = None,
     crop: Annotated[
         int | None,
-        typer.Option(min=32, help="Side of the crops, a multiple of 8.  [default: fast 256, adain 128]"),
+        typer.Option(min=32, help="Side of the crops in pixels.  [default: fast 256, adain 128]"),
     ] = None,
     painting_size: Annotated[
         int | None,
@@ -73,7 +73,8 @@ def train_style(
         float | None,
         typer.Option(
             min=1e-9,
-            help="Of Muon at its highest; falls along a cosine, by --resume anew from there.  "
+            help="Of Muon at its highest; it falls along a cosine. Another one by --resume begins a new "
+            "cosine there.  "
             "[default: fast 4e-3, adain 1e-3]",
         ),
     ] = None,
@@ -119,8 +120,6 @@ def train_style(
                 raise typer.BadParameter(f"it is missing, e.g. --{name} folder", param_hint=f"--{name}")
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise FileExistsError(f"{out} is not empty: go on by --resume, or choose another --out.")
-    if crop is not None and crop % 8:
-        raise ValueError(f"--crop must be a multiple of 8, received {crop}.")
     start_tensorflow()
     import keras
 

@@ -14,12 +14,18 @@ class UpSampling2D(keras.layers.UpSampling2D):
 
     There Keras 3's own interpolates by a Python condition on the size, and raises.
 
-    Args, input and output shape: those of `keras.layers.UpSampling2D`, channels last.
+    Args, input and output shape: those of `keras.layers.UpSampling2D`.
+
+    Raises:
+        ValueError: channels that come first.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if self.data_format != "channels_last":
+            raise ValueError(f"data_format must be channels_last; received {self.data_format}.")
+
     def call(self, inputs: Any) -> Any:
-        if self.interpolation == "nearest":
-            return super().call(inputs)
         known, given = inputs.shape[1:3], tf.shape(inputs)[1:3]
         size = [factor * (given[i] if known[i] is None else known[i]) for i, factor in enumerate(self.size)]
         return tf.cast(tf.image.resize(inputs, size, self.interpolation), inputs.dtype)

@@ -22,8 +22,8 @@ def transformer_net(
     As Johnson et al.'s, with the normalization of Dumoulin et al., and lighter: it starts and ends at half
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
     linear. Before the last residual block comes a branch of such blocks at an eighth of the size, where they
-    see twice as far for half of the time: large strokes and shapes are made there. Nothing passes by the
-    residual blocks, so that what is fine in a photograph is painted anew by strokes; noise beside the
+    see twice as far for two thirds of the products: large strokes and shapes are made there. Nothing passes
+    by the residual blocks, so that what is fine in a photograph is painted anew by strokes; noise beside the
     features tells where to put them in a plain sky. Borders are zeros within: `FastStyleTransfer` reflects
     the image beyond its border and cuts the surplus away.
 
@@ -55,8 +55,8 @@ def transformer_net(
         layer = Conv2D(filters, size, strides, padding="same", use_bias=False, name=name)
         return layer(x)
 
-    def spread(x, filters, name, strides=1, rectified=True):
-        """A 3x3 convolution and its normalization."""
+    def convolved(x, filters, name, strides=1, rectified=True):
+        """A 3x3 convolution, its normalization, and ReLU."""
         if separable:
             x = keras.layers.DepthwiseConv2D(
                 3, strides, padding="same", use_bias=False, name=f"{name}_depthwise"
@@ -67,12 +67,12 @@ def transformer_net(
         return normalized(x, name, rectified)
 
     def residual(x, name):
-        y = spread(x, x.shape[-1], f"{name}a")
-        y = spread(y, x.shape[-1], f"{name}b", rectified=False)
+        y = convolved(x, x.shape[-1], f"{name}a")
+        y = convolved(y, x.shape[-1], f"{name}b", rectified=False)
         return keras.layers.Add(name=f"{name}_sum")([x, y])
 
     def coarse(x):
-        y = spread(x, 10 * width, "coarse_down", strides=2)
+        y = convolved(x, 10 * width, "coarse_down", strides=2)
         for i in range(1, coarse_blocks + 1):
             y = residual(y, f"coarse{i}")
         y = normalized(convolution(y, x.shape[-1], 1, "coarse_up"), "coarse_up", rectified=False)
@@ -82,10 +82,11 @@ def transformer_net(
     x = normalized(convolution(images, width, 5, "down1", 2), "down1")
     x = normalized(convolution(x, 6 * width - _NOISE, 3, "down2", 2), "down2")
     x = FixedNoise2D(_NOISE, stride=4, name="noise")(x)
-    for i in range(1, blocks + 1):
-        if i == blocks and coarse_blocks:
-            x = coarse(x)
+    for i in range(1, blocks):
         x = residual(x, f"block{i}")
+    if coarse_blocks:
+        x = coarse(x)
+    x = residual(x, f"block{blocks}")
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")
     x = normalized(convolution(x, 3 * width // 2, 3, "detail"), "detail")
     # Small at first: a saturated tanh learns slowly.

@@ -120,7 +120,7 @@ def train_adain(
         width: of the `small_encoder`.
         decoder_width: of the `style_decoder`.
         batch_size: pairs a step.
-        crop: side of the crops of photographs and paintings in pixels, a multiple of 8 and at least 16.
+        crop: side of the crops of photographs and paintings in pixels, at least 16.
         painting_size: longer side of the paintings in pixels.
         style_weight: weight of the style loss against the content's.
         total_variation_weight: weight of smoothness.
@@ -176,4 +176,4 @@ def train_adain(
 
     since = remember(run, "adain", arguments, int(model.step.numpy()))
     keeper = Keeper(run, columns, 60 * minutes_between)
-    return fit_in_steps(model, pairs, run, Cosine(learning_rate, since, steps), keeper, callbacks)
+    return fit_in_steps(model, pairs, run, steps, Cosine(learning_rate, since, steps), keeper, callbacks)

@@ -24,7 +24,7 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
 
     Args:
         content: a data spec, or a folder of pictures.
-        crop: side in pixels, a multiple of 8.
+        crop: side in pixels, at least 16.
         batch_size: crops a batch, all there are if there are fewer; the last, smaller one is left out.
         seed: of order, crops and colours.
 
@@ -32,10 +32,10 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
         Batches of float32 (batch, crop, crop, 3) in [-1, 1].
 
     Raises:
-        FileNotFoundError, ValueError: as `data.load`, or a crop below 16 or of no multiple of 8.
+        FileNotFoundError, ValueError: as `data.load`, or a crop of less than 16 pixels.
     """
-    if crop < TONE or crop % 8:
-        raise ValueError(f"crop must be a multiple of 8, at least {TONE} pixels; received {crop}.")
+    if crop < TONE:
+        raise ValueError(f"crop must be at least {TONE} pixels; received {crop}.")
     side = round(crop * _LARGER)
     batches = data.load(
         spec_of(content),

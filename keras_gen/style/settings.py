@@ -21,12 +21,12 @@ _MAY_CHANGE = (
     "style_weight",
     "total_variation_weight",
 )
-#: The step at which the learning rate was last set, in the file alone.
-_BEGUN = "learning_rate_since"
+#: The step at which the learning rate was set last: in the file, and no setting that `recall` gives.
+_SINCE = "learning_rate_since"
 _OPTIONS = {"precision_name": "--precision"}
 
 
-def remember(run: Run, method: str, arguments: Mapping[str, Any], step: int = 0) -> int:
+def remember(run: Run, method: str, arguments: Mapping[str, Any], step: int) -> int:
     """Writes what a training function was called with.
 
     Args:
@@ -38,12 +38,12 @@ def remember(run: Run, method: str, arguments: Mapping[str, Any], step: int = 0)
     Returns:
         The step from which the learning rate falls: this one where the rate is another than before.
     """
-    before = (_read(run.config) if step and run.config.is_file() else None) or {}
+    before = (_read(run.config) if run.config.is_file() else None) or {}
     same = arguments.get("learning_rate") == before.get("learning_rate")
-    begun = int(before.get(_BEGUN, 0)) if same else int(step)
+    since = min(step, before.get(_SINCE, 0)) if same else step
     kept = {name: value for name, value in arguments.items() if name not in _NOT_KEPT}
-    atomic.write_json(run.config, {"method": method, **_absolute(kept), _BEGUN: begun})
-    return begun
+    atomic.write_json(run.config, {"method": method, **_absolute(kept), _SINCE: since})
+    return since
 
 
 def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[s
     before = _read(path)
     if before is None:
         raise ValueError(f"{path} does not hold the settings of a style training.")
-    before.pop(_BEGUN, None)
+    before.pop(_SINCE, None)
     changes = _absolute(given or {})
     for name, value in changes.items():
         if name not in _MAY_CHANGE and value != before.get(name):

@@ -98,14 +98,14 @@ def train_style(
         width: of the network: 8, 16 or 32.
         separable: lighter residual blocks, for phones.
         batch_size: photographs a step.
-        crop: side of the photographs' crops in pixels, a multiple of 8 and at least 16.
+        crop: side of the photographs' crops in pixels, at least 16.
         painting_size: longer side of the paintings in pixels; strokes come out at this scale.
         style_weight: weight of the style loss against the content's: one number, or one for each style in
             the order of their names.
         total_variation_weight: weight of smoothness.
         temporal_weight: weight of the temporal loss, for films that do not flicker; see `FastStyleTransfer`.
         learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine. Another one
-            than before, where a run goes on, is the highest from there.
+            than before, where a run goes on, begins a new cosine there.
         precision_name: "auto", "float32" or "bfloat16".
         backbone: where VGG's weights come from; see `networks.vgg`.
         seed: of weights, order, crops, colours and styles.
@@ -158,7 +158,7 @@ def train_style(
 
     since = remember(run, "fast", arguments, int(model.step.numpy()))
     keeper = Keeper(run, columns, 60 * minutes_between)
-    return fit_in_steps(model, batches, run, Cosine(learning_rate, since, steps), keeper, callbacks)
+    return fit_in_steps(model, batches, run, steps, Cosine(learning_rate, since, steps), keeper, callbacks)
 
 
 def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
@@ -190,21 +190,22 @@ def fit_in_steps(
     model: Any,
     batches: tf.data.Dataset,
     run: Run,
-    falling: Cosine,
+    steps: int,
+    schedule: Cosine,
     keeper: Keeper,
     callbacks: Sequence[keras.callbacks.Callback],
 ) -> Any:
-    """Trains a model up to the cosine's end, from wherever it is, and keeps its run; returns it.
+    """Trains a model up to a number of steps, from wherever it is, and keeps its run; returns it.
 
     Raises:
         TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
     """
-    steps, an_epoch = falling.steps, int(batches.cardinality())
+    an_epoch = int(batches.cardinality())
     stop = kc.StopOnSignal([keeper.save])
     keeper.set_model(model)
     if not int(model.step.numpy()):
         keeper.checkpoint.save()  # to go on from, should the machine fail before the first is due
-    everything = [falling, kc.History(run.history), keeper, *callbacks, stop]
+    everything = [schedule, kc.History(run.history), keeper, *callbacks, stop]
     try:
         while (done := int(model.step.numpy())) < steps:
             epoch, begun = divmod(done, an_epoch)
@@ -226,19 +227,19 @@ class Cosine(keras.callbacks.Callback):
     Args:
         peak: the highest.
         since: the step that it begins at.
-        steps: that it ends at.
+        until: the step that it ends at.
     """
 
-    def __init__(self, peak: float, since: int, steps: int):
+    def __init__(self, peak: float, since: int, until: int):
         super().__init__()
-        self.peak, self.since, self.steps = peak, since, steps
+        self.peak, self.since, self.until = peak, since, until
 
     def on_train_batch_begin(self, batch, logs=None):
         """Sets it, from the model's own count of steps, so that a run may be resumed for more of them."""
         step = int(self.model.step.numpy())
         done = step - self.since
         rise = min(1.0, (done + 1) / _RISE)
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done / (self.steps - self.since))))
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, done / (self.until - self.since))))
         self.model.model_optimizer.learning_rate = self.peak * rise * fall
 
 

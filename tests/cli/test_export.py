@@ -77,7 +77,7 @@ def test_models_by_what_a_user_calls_them(trained, here):
     run = Run(here / "painter")
     run.checkpoints.mkdir(parents=True)
     load_trained("eight-styles").model.save(run.checkpoints / "last.keras")
-    remember(run, "fast", {"styles": "paintings", "content": "photos"})
+    remember(run, "fast", {"styles": "paintings", "content": "photos"}, 0)
     assert load_trained(run.folder).name == "painter"
     assert len(load_trained(run.folder).model.styles) == 8
 

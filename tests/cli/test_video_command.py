@@ -139,7 +139,7 @@ def test_mistakes_are_one_sentence(cli, model, film, trained, tmp_path):
     (tmp_path / "there.mp4").write_bytes(b"precious")
     painting = tmp_path / "painting.png"
     styles = tmp_path / "styles"
-    remember(runs.Run(styles), "fast", {"styles": ["wave.jpg"], "content": "photos", "out": styles})
+    remember(runs.Run(styles), "fast", {"styles": ["wave.jpg"], "content": "photos", "out": styles}, 0)
     (tmp_path / "cut.mp4").write_bytes(film.read_bytes()[:2000])
     for arguments, said in (
         ([film, tmp_path / "there.mp4", "-s", "wave", "--model", model], "--force"),

@@ -24,7 +24,6 @@ ALL = {
     "fast": ("stylize",),
     "adain": ("stylize", "encode_style", "stylize_encoded"),
 }
-FLOAT32, INT8 = 0, 9  # of TensorType
 QUIET = {"threads": (), "verbose": False}
 
 
@@ -133,12 +132,13 @@ def test_depthwise_weights_of_dynamic_files_are_float(tmp_path):
     model = kg.style.FastStyleTransfer(network, ["waves"], seed=1)
     to_tflite(model, tmp_path / "a.tflite", "dynamic", image_size=64, **QUIET)
     parsed = flatbuffer.read((tmp_path / "a.tflite").read_bytes())
+    types = flatbuffer.runtime("schema_py_generated").TensorType
     kinds = {"DEPTHWISE_CONV_2D": set(), "CONV_2D": set()}
     graph, names = parsed.subgraphs[0], [flatbuffer.name_of(code) for code in parsed.operatorCodes]
     for operator in graph.operators:
         if (name := names[operator.opcodeIndex]) in kinds:
             kinds[name].add(graph.tensors[operator.inputs[1]].type)
-    assert kinds == {"DEPTHWISE_CONV_2D": {FLOAT32}, "CONV_2D": {INT8}}
+    assert kinds == {"DEPTHWISE_CONV_2D": {types.FLOAT32}, "CONV_2D": {types.INT8}}
     assert flatbuffer.format_of(parsed) == "dynamic"
     assert set(latency.measure(tmp_path / "a.tflite", runs=1).outside) <= {"MIRROR_PAD"}
 

@@ -1,5 +1,6 @@
 """Training in a folder: found paintings, previews, and a run that is interrupted and goes on."""
 
+import json
 import math
 import os
 import signal
@@ -91,7 +92,7 @@ def test_settings_are_kept_and_some_may_change(folder, tmp_path, monkeypatch):
     monkeypatch.chdir(folder)
     run = Run(tmp_path)
     arguments = {"styles": "paintings", "content": "photographs", "width": 8, "steps": 3, "out": tmp_path}
-    remember(run, "fast", {**arguments, "resume": False, "say": print})
+    remember(run, "fast", {**arguments, "resume": False, "say": print}, 0)
     monkeypatch.chdir(tmp_path)
     kept = {
         "method": "fast",
@@ -113,12 +114,17 @@ def test_settings_are_kept_and_some_may_change(folder, tmp_path, monkeypatch):
 
 def test_another_learning_rate_falls_from_where_it_was_set(tmp_path):
     run, arguments = Run(tmp_path), {"styles": "paintings", "content": "photographs"}
-    assert remember(run, "fast", {**arguments, "learning_rate": 4e-3}) == 0
+    assert remember(run, "fast", {**arguments, "learning_rate": 4e-3}, 0) == 0
     assert remember(run, "fast", {**arguments, "learning_rate": 4e-3}, step=100) == 0
     assert remember(run, "fast", {**arguments, "learning_rate": 1e-3}, step=200) == 200
     again = recall(tmp_path)  # interrupted, and resumed as it is
     assert again.keys() == {"method", "styles", "content", "learning_rate"}
     assert remember(run, again.pop("method"), again, step=300) == 200
+    assert remember(run, "fast", again, step=150) == 150  # an older checkpoint, put back
+    kept = json.loads(run.config.read_text())
+    del kept["learning_rate_since"]  # a run from before this was kept
+    run.config.write_text(json.dumps(kept))
+    assert remember(run, "fast", again, step=300) == 0
 
 
 def test_the_learning_rate_rises_and_falls_along_a_cosine():
