@@ -4,8 +4,7 @@ Usage: python style_torch.py BATCH float32|bfloat16 [--size N] [--steps N] [--wi
        [--channels-last]. Prints one JSON line: the median step after two that warm up.
 
 Same layers, same VGG-16 features (random weights), same losses, Adam. bfloat16 is PyTorch's autocast; Gram
-matrices are taken in it too. Up-sampling is nearest `interpolate` and a convolution, as is usual in PyTorch, and of the coarse
-branch bilinear.
+matrices are taken in it too. Up-sampling is nearest `interpolate` and a convolution, as is usual in PyTorch.
 """
 
 import argparse
@@ -42,44 +41,24 @@ class Conditional(nn.Module):
         return x * gamma[:, :, None, None].to(x.dtype) + beta[:, :, None, None].to(x.dtype)
 
 
-class Convolved(nn.Module):
-    def __init__(self, styles, channels, filters, separable, stride=1):
-        super().__init__()
-        if separable:
-            self.convolution = nn.Sequential(
-                nn.Conv2d(channels, channels, 3, stride, padding=1, groups=channels, bias=False),
-                nn.Conv2d(channels, filters, 1, bias=False),
-            )
-        else:
-            self.convolution = nn.Conv2d(channels, filters, 3, stride, padding=1, bias=False)
-        self.norm = Conditional(styles, filters)
-
-    def forward(self, x, weights):
-        return self.norm(self.convolution(x), weights)
-
-
 class Residual(nn.Module):
     def __init__(self, styles, channels, separable):
         super().__init__()
-        self.a, self.b = (Convolved(styles, channels, channels, separable) for _ in range(2))
+
+        def convolution():
+            if not separable:
+                return nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+            return nn.Sequential(
+                nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+                nn.Conv2d(channels, channels, 1, bias=False),
+            )
+
+        self.a, self.b = convolution(), convolution()
+        self.norm_a, self.norm_b = Conditional(styles, channels), Conditional(styles, channels)
 
     def forward(self, x, weights):
-        return x + self.b(F.relu(self.a(x, weights)), weights)
-
-
-class Coarse(nn.Module):
-    def __init__(self, styles, channels, filters, separable):
-        super().__init__()
-        self.down = Convolved(styles, channels, filters, separable, stride=2)
-        self.blocks = nn.ModuleList(Residual(styles, filters, separable) for _ in range(4))
-        self.up, self.norm = nn.Conv2d(filters, channels, 1, bias=False), Conditional(styles, channels)
-
-    def forward(self, x, weights):
-        y = F.relu(self.down(x, weights))
-        for block in self.blocks:
-            y = block(y, weights)
-        y = self.norm(self.up(y), weights)
-        return x + F.interpolate(y, scale_factor=2, mode="bilinear")
+        y = F.relu(self.norm_a(self.a(x), weights))
+        return x + self.norm_b(self.b(y), weights)
 
 
 class TransformerNet(nn.Module):
@@ -89,9 +68,7 @@ class TransformerNet(nn.Module):
         self.down1 = nn.Conv2d(3, width, 5, 2, 2, bias=False)
         self.down2 = nn.Conv2d(width, quarter - 4, 3, 2, 1, bias=False)
         self.register_buffer("noise", torch.randn(1, 4, 128, 128))
-        blocks = [Residual(styles, quarter, separable) for _ in range(3)]
-        coarse = Coarse(styles, quarter, 10 * width, separable)
-        self.blocks = nn.ModuleList((*blocks[:2], coarse, blocks[2]))
+        self.blocks = nn.ModuleList(Residual(styles, quarter, separable) for _ in range(5))
         self.up1 = nn.Conv2d(quarter, half, 3, padding=1)
         self.detail = nn.Conv2d(half, half, 3, padding=1, bias=False)
         self.up2 = nn.Conv2d(half, 3, 5, padding=2)

@@ -25,7 +25,6 @@ from keras_gen.layers.instance_normalization import InstanceNormalization
 from keras_gen.layers.instance_statistics import InstanceStatistics, spatial_moments
 from keras_gen.layers.reflection_padding import ReflectionPadding2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
-from keras_gen.layers.up_sampling import UpSampling2D
 from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
 __all__ = [
@@ -49,7 +48,6 @@ __all__ = [
     "Reshape",
     "ResizeConvolution2D",
     "SpectralNormalization",
-    "UpSampling2D",
     "UpSamplingConv2D",
     "VectorQuantizer",
     "ZeroPadding2D",

@@ -4,40 +4,37 @@ from __future__ import annotations
 
 import keras
 
-from keras_gen.layers import Conv2D, UpSampling2D
+from keras_gen.layers import Conv2D
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
 
 #: Image sides that the network takes are multiples of this.
-MULTIPLE = 8
+MULTIPLE = 4
+_BLOCKS = 5
 _NOISE = 4  # channels
 
 
 def transformer_net(
-    styles: int, *, width: int = 16, separable: bool = False, blocks: int = 3, coarse_blocks: int = 4
+    styles: int, *, width: int = 16, separable: bool = False, blocks: int = _BLOCKS
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks, and up by resize and convolution.
 
     As Johnson et al.'s, with the normalization of Dumoulin et al., and lighter: it starts and ends at half
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
-    linear. Before the last residual block comes a branch of such blocks at an eighth of the size, where they
-    see twice as far for two thirds of the products: large strokes and shapes are made there. Nothing passes
-    by the residual blocks, so that what is fine in a photograph is painted anew by strokes; noise beside the
-    features tells where to put them in a plain sky. Borders are zeros within: `FastStyleTransfer` reflects
-    the image beyond its border and cuts the surplus away.
+    linear. Nothing passes by the residual blocks, so that what is fine in a photograph is painted anew by
+    strokes; noise beside the features tells where to put them in a plain sky. Borders are zeros within:
+    `FastStyleTransfer` reflects the image beyond its border and cuts the surplus away.
 
     Args:
         styles: number of styles.
-        width: channels of the first layer: 8, 16 or 32; 6 times as many in the residual blocks, and 10 times
-            in the coarse ones.
+        width: channels of the first layer: 8, 16 or 32; 6 times as many in the residual blocks.
         separable: depthwise and pointwise convolutions in the residual blocks: an eighth of their products
             and weights, for phones.
-        blocks: number of residual blocks at a quarter of the size, at least 1.
-        coarse_blocks: of those at an eighth; 0 leaves the branch out.
+        blocks: number of residual blocks.
 
     Returns:
-        A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
+        A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 4, and weights of the
         styles (batch, styles), to images of the same shape, in (-1, 1).
 
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
@@ -55,38 +52,22 @@ def transformer_net(
         layer = Conv2D(filters, size, strides, padding="same", use_bias=False, name=name)
         return layer(x)
 
-    def convolved(x, filters, name, strides=1, rectified=True):
-        """A 3x3 convolution, its normalization, and ReLU."""
-        if separable:
-            x = keras.layers.DepthwiseConv2D(
-                3, strides, padding="same", use_bias=False, name=f"{name}_depthwise"
-            )(x)
-            x = convolution(x, filters, 1, name)
-        else:
-            x = convolution(x, filters, 3, name, strides)
-        return normalized(x, name, rectified)
-
     def residual(x, name):
-        y = convolved(x, x.shape[-1], f"{name}a")
-        y = convolved(y, x.shape[-1], f"{name}b", rectified=False)
+        y = x
+        for part, rectified in (("a", True), ("b", False)):
+            if separable:
+                y = keras.layers.DepthwiseConv2D(
+                    3, padding="same", use_bias=False, name=f"{name}{part}_depthwise"
+                )(y)
+            y = convolution(y, 6 * width, 1 if separable else 3, f"{name}{part}")
+            y = normalized(y, f"{name}{part}", rectified)
         return keras.layers.Add(name=f"{name}_sum")([x, y])
-
-    def coarse(x):
-        y = convolved(x, 10 * width, "coarse_down", strides=2)
-        for i in range(1, coarse_blocks + 1):
-            y = residual(y, f"coarse{i}")
-        y = normalized(convolution(y, x.shape[-1], 1, "coarse_up"), "coarse_up", rectified=False)
-        y = UpSampling2D(2, interpolation="bilinear", name="coarse_resize")(y)
-        return keras.layers.Add(name="coarse_sum")([x, y])
 
     x = normalized(convolution(images, width, 5, "down1", 2), "down1")
     x = normalized(convolution(x, 6 * width - _NOISE, 3, "down2", 2), "down2")
-    x = FixedNoise2D(_NOISE, stride=4, name="noise")(x)
-    for i in range(1, blocks):
+    x = FixedNoise2D(_NOISE, stride=MULTIPLE, name="noise")(x)
+    for i in range(1, blocks + 1):
         x = residual(x, f"block{i}")
-    if coarse_blocks:
-        x = coarse(x)
-    x = residual(x, f"block{blocks}")
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")
     x = normalized(convolution(x, 3 * width // 2, 3, "detail"), "detail")
     # Small at first: a saturated tanh learns slowly.

@@ -29,7 +29,6 @@ from keras_gen.style.training import (
 
 _PREVIEWS = 6  # paintings on a sheet of previews
 _RECOLOURED = 0.5  # of the paintings: there are few, and the network is to learn any colours
-_WINDOW = 5 / 8  # of a painting's longer side at most, so that there are several windows of each
 _ORDERS = list(itertools.permutations(range(3)))
 
 
@@ -121,8 +120,7 @@ def train_adain(
         width: of the `small_encoder`.
         decoder_width: of the `style_decoder`.
         batch_size: pairs a step.
-        crop: side of the crops of photographs and of windows of paintings in pixels, at least 16; windows are
-            at most 5/8 of `painting_size`.
+        crop: side of the crops of photographs and paintings in pixels, at least 16.
         painting_size: longer side of the paintings in pixels.
         style_weight: weight of the style loss against the content's.
         total_variation_weight: weight of smoothness.
@@ -170,8 +168,7 @@ def train_adain(
                 seed=seed,
             )
         model.compile(optimizers.Muon(learning_rate), ema_decay=0.99)
-    side = min(crop, round(_WINDOW * painting_size))
-    pairs = paired(photos, [windows(painting, side) for painting in found], seed)
+    pairs = paired(photos, [windows(painting, crop) for painting in found], seed)
     shown = found[:: -(-len(found) // _PREVIEWS)]
 
     def columns() -> list[np.ndarray]:

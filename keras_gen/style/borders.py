@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-#: Pixels reflected beyond the border. The zeros there that a network pads with are seen a hundred pixels away
-#: and more, fainter with each: by half of these, pictures had a woven frame.
+#: Pixels reflected beyond the border. The zeros there that a network pads with are seen some 50 pixels away,
+#: fainter with each: by half of these, pictures had a woven frame.
 MARGIN = 32
 
 

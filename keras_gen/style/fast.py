@@ -176,7 +176,7 @@ class FastStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Images of (images, weights of the styles); sides are multiples of 8."""
+        """Images of (images, weights of the styles); sides are multiples of 4."""
         images, weights = inputs
         return tf.cast(self.sampler([images, weights], training=training), tf.float32)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -49,9 +48,7 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
     if "styles" in config:
-        # Files from before there was a coarse branch do not name it.
-        options = {"coarse_blocks": 0, **config["network"]}
-        network = transformer_net(len(config["styles"]), **options)
+        network = transformer_net(len(config["styles"]), **config["network"])
         network.set_weights(weights)
         return FastStyleTransfer(network, config["styles"], seed=0)
     encoder, decoder = small_encoder(**config["encoder"]), style_decoder(**config["decoder"])
@@ -87,15 +84,10 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
 
 def _transformer_net(model: FastStyleTransfer) -> dict[str, Any]:
     layers = {layer.name: layer for layer in model.network.layers}
-
-    def count(kind: str) -> int:
-        return sum(re.fullmatch(rf"{kind}\d+_sum", name) is not None for name in layers)
-
     options = {
         "width": layers["down1"].filters,
         "separable": "block1a_depthwise" in layers,
-        "blocks": count("block"),
-        "coarse_blocks": count("coarse"),
+        "blocks": sum(name.endswith("_sum") for name in layers),
     }
     return {"styles": list(model.styles), "network": options}
 

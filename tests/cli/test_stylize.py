@@ -21,7 +21,7 @@ from keras_gen.style import FastStyleTransfer
 def model(tmp_path_factory):
     """The file of a small model of three styles that differ: its normalizations are drawn, not trained."""
     keras.utils.set_random_seed(1)
-    network = transformer_net(3, width=8, separable=True, blocks=1, coarse_blocks=1)
+    network = transformer_net(3, width=8, separable=True, blocks=1)
     random = np.random.default_rng(0)
     for weight in network.weights:
         if weight.name in ("gamma", "beta"):

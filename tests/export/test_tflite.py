@@ -128,7 +128,7 @@ def test_float16_is_half_as_large_and_dynamic_a_quarter(models, tmp_path):
 
 def test_depthwise_weights_of_dynamic_files_are_float(tmp_path):
     """As int8 they are for the runtime's own slow kernels; fewer than 1024 the converter leaves alone."""
-    network = transformer_net(1, width=24, separable=True, blocks=1, coarse_blocks=0)  # 9 * 144 = 1296
+    network = transformer_net(1, width=24, separable=True, blocks=1)  # 9 * 144 = 1296
     model = kg.style.FastStyleTransfer(network, ["waves"], seed=1)
     to_tflite(model, tmp_path / "a.tflite", "dynamic", image_size=64, **QUIET)
     parsed = flatbuffer.read((tmp_path / "a.tflite").read_bytes())

@@ -19,7 +19,7 @@ RANDOM = {"backbone": "random"}
 
 
 def fast_model(**options):
-    network = transformer_net(2, width=8, separable=True, blocks=1, coarse_blocks=1)
+    network = transformer_net(2, width=8, separable=True, blocks=1)
     model = FastStyleTransfer(network, ["stripes", "plain"], features=RANDOM, seed=3, **options)
     model.compile(ema_decay=0.9)
     return model
@@ -117,7 +117,7 @@ def test_strength_goes_from_the_image_to_the_picture():
 
 def test_bfloat16_keeps_losses_and_pictures_in_float32():
     with scope("bfloat16"):
-        network = transformer_net(2, width=8, blocks=1, coarse_blocks=1)
+        network = transformer_net(2, width=8, blocks=1)
     model = FastStyleTransfer(network, ["stripes", "plain"], features={"backbone": "random"}, seed=0)
     model.compile()
     model.adapt(paintings())
