@@ -38,7 +38,7 @@ def remember(run: Run, method: str, arguments: Mapping[str, Any], step: int) -> 
     Returns:
         The step from which the learning rate falls: this one where the rate is another than before.
     """
-    before = (_read(run.config) if run.config.is_file() else None) or {}
+    before = _read(run.config) or {}
     same = arguments.get("learning_rate") == before.get("learning_rate")
     since = min(step, before.get(_SINCE, 0)) if same else step
     kept = {name: value for name, value in arguments.items() if name not in _NOT_KEPT}
@@ -77,11 +77,13 @@ def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[s
 
 def began(run: Run) -> bool:
     """Whether a run is a style training's, by its `config.json`."""
-    return run.config.is_file() and _read(run.config) is not None
+    return _read(run.config) is not None
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    """The settings in a file, or None where they are not a style training's."""
+    """The settings in a file, or None where there is none or they are not a style training's."""
+    if not path.is_file():
+        return None
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         return found if {"method", "styles", "content"} <= set(found) else None
