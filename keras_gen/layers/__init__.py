@@ -20,11 +20,13 @@ from keras_gen.layers.batch_normalization import BatchNormalization
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
 from keras_gen.layers.dropout import Dropout
-from keras_gen.layers.fixed_noise import FixedNoise2D, NoiseOrigin
+from keras_gen.layers.fixed_noise import FixedNoise2D
+from keras_gen.layers.image_origin import ImageOrigin
 from keras_gen.layers.instance_normalization import InstanceNormalization
 from keras_gen.layers.instance_statistics import InstanceStatistics, spatial_moments
 from keras_gen.layers.reflection_padding import ReflectionPadding2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
+from keras_gen.layers.style_texture import StyleTexture2D
 from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
 __all__ = [
@@ -38,16 +40,17 @@ __all__ = [
     "Dropout",
     "FixedNoise2D",
     "Flatten",
+    "ImageOrigin",
     "Input",
     "InstanceNormalization",
     "InstanceStatistics",
     "LayerNormalization",
     "LeakyReLU",
-    "NoiseOrigin",
     "ReflectionPadding2D",
     "Reshape",
     "ResizeConvolution2D",
     "SpectralNormalization",
+    "StyleTexture2D",
     "UpSamplingConv2D",
     "VectorQuantizer",
     "ZeroPadding2D",

@@ -2,35 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-_thread = threading.local()
-
-
-class NoiseOrigin:
-    """A block in which images are parts of a larger one: noise goes on from one to the next.
-
-    It acts where the network is called or traced, in the thread that does so.
-
-    Args:
-        origin: the part's first row and column in the larger image, int32 (2,), multiples of the stride.
-    """
-
-    def __init__(self, origin: Any) -> None:
-        self.origin = origin
-
-    def __enter__(self) -> NoiseOrigin:
-        self._outer = getattr(_thread, "origin", None)
-        _thread.origin = self.origin
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        _thread.origin = self._outer
+from keras_gen.layers.image_origin import origins_differ, tiled
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -39,53 +17,71 @@ class FixedNoise2D(keras.layers.Layer):
 
     A convolutional network answers a plain sky by a plain colour, and a painting has strokes there. Noise
     beside the features lets it place them; as it never changes, an image is painted alike each time, and
-    where sizes are static it is a constant of the TFLite file.
+    where sizes are static it is a constant of the TFLite file. Strokes longer than the network's kernels want
+    noise that is smooth over as many pixels: further octaves, each twice as coarse as the one before.
 
     Args:
-        channels: how many are appended.
+        channels: how many are appended for each octave.
         period: side of the square, in pixels of the input.
-        stride: pixels of the network's image to one of the input, for `NoiseOrigin`.
+        stride: pixels of the network's image to one of the input, for `ImageOrigin`.
+        octaves: 1 is noise whose pixels are independent.
         seed: the same seed gives the same noise.
         **kwargs: arguments of `keras.layers.Layer`.
 
-    Input shape: `(batch, height, width, n)`; output shape: `(batch, height, width, n + channels)`.
+    Input shape: `(batch, height, width, n)`; output shape: `(batch, height, width, n + octaves * channels)`.
 
     Raises:
         ValueError: a number below one.
 
     Reference: Texture Networks: Feed-forward Synthesis of Textures and Stylized Images, 2016,
-    arXiv:1603.03417, whose noise is drawn anew for each image.
+    arXiv:1603.03417, whose noise, of several sizes too, is drawn anew for each image.
     """
 
     def __init__(
-        self, channels: int = 4, period: int = 128, stride: int = 1, seed: int = 0, **kwargs: Any
+        self,
+        channels: int = 4,
+        period: int = 128,
+        stride: int = 1,
+        octaves: int = 1,
+        seed: int = 0,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if min(channels, period, stride) < 1:
+        if min(channels, period, stride, octaves) < 1:
             raise ValueError(
-                f"channels, period and stride must be 1 or more; received {channels}, {period}, {stride}."
+                "channels, period, stride and octaves must be 1 or more; received "
+                f"{channels}, {period}, {stride} and {octaves}."
             )
-        self.channels, self.period, self.stride, self.seed = (
-            int(channels),
-            int(period),
-            int(stride),
-            int(seed),
-        )
+        self.channels, self.period, self.stride = int(channels), int(period), int(stride)
+        self.octaves, self.seed = int(octaves), int(seed)
 
     def call(self, inputs: Any) -> Any:
         # The old generator, for its numbers are the same in every version of NumPy.
-        square = np.random.RandomState(self.seed).standard_normal((self.period, self.period, self.channels))
-        noise = tf.constant(square, inputs.dtype)
-        shape, origin = tf.shape(inputs), getattr(_thread, "origin", None)
-        first = (0, 0) if origin is None else tf.unstack(tf.cast(origin, tf.int32) // self.stride)
-        for axis in (0, 1):
-            noise = tf.gather(noise, (first[axis] + tf.range(shape[axis + 1])) % self.period, axis=axis)
-        noise = tf.broadcast_to(noise, (*tf.unstack(shape[:3]), self.channels))
+        draw = np.random.RandomState(self.seed).standard_normal
+        squares = [smooth_noise(draw((self.period,) * 2 + (self.channels,)), i) for i in range(self.octaves)]
+        noise = tf.constant(np.concatenate(squares, -1)[None], inputs.dtype)
+        batch, height, width = tf.unstack(tf.shape(inputs)[:3])
+        if origins_differ():
+            noise = tf.repeat(noise, batch, axis=0)
+        noise = tiled(noise, height, width, self.stride)
+        noise = tf.broadcast_to(noise, (batch, height, width, self.octaves * self.channels))
         return tf.concat([inputs, noise], -1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        return (*input_shape[:-1], input_shape[-1] + self.channels)
+        return (*input_shape[:-1], input_shape[-1] + self.octaves * self.channels)
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in ("channels", "period", "stride", "seed")}
+        config = {name: getattr(self, name) for name in ("channels", "period", "stride", "octaves", "seed")}
         return {**super().get_config(), **config}
+
+
+def smooth_noise(noise: np.ndarray, octave: int) -> np.ndarray:
+    """White noise (period, period, channels) that repeats, blurred over 2 ** octave pixels; variance 1."""
+    if not octave:
+        return noise
+    frequency = np.fft.fftfreq(len(noise)) * 2**octave
+    kept = np.exp(-0.5 * np.square(np.pi * frequency))  # a Gaussian of half that many pixels' deviation
+    blurred = np.fft.ifft2(
+        np.fft.fft2(noise, axes=(0, 1)) * (kept[:, None] * kept)[..., None], axes=(0, 1)
+    ).real
+    return blurred / blurred.std((0, 1))

@@ -8,6 +8,7 @@ from keras_gen.layers import Conv2D
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
+from keras_gen.layers.style_texture import StyleTexture2D
 
 #: Image sides that the network takes are multiples of this.
 MULTIPLE = 4
@@ -23,8 +24,9 @@ def transformer_net(
     As Johnson et al.'s, with the normalization of Dumoulin et al., and lighter: it starts and ends at half
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
     linear. Nothing passes by the residual blocks, so that what is fine in a photograph is painted anew by
-    strokes; noise beside the features tells where to put them in a plain sky. Borders are zeros within:
-    `FastStyleTransfer` reflects the image beyond its border and cuts the surplus away.
+    strokes; in a plain sky a texture that each style has learned tells where to put them, and noise. Both
+    repeat after 512 pixels. Borders are zeros within: `FastStyleTransfer` reflects the image beyond its
+    border and cuts the surplus away.
 
     Args:
         styles: number of styles.
@@ -66,6 +68,11 @@ def transformer_net(
     x = normalized(convolution(images, width, 5, "down1", 2), "down1")
     x = normalized(convolution(x, 6 * width - _NOISE, 3, "down2", 2), "down2")
     x = FixedNoise2D(_NOISE, stride=MULTIPLE, name="noise")(x)
+    texture = StyleTexture2D(styles, stride=MULTIPLE, name="texture")([x, weights])
+    # As large as what is normalized, though textures begin with nothing: they are to be learned soon.
+    spread = keras.initializers.RandomNormal(stddev=1.0)
+    texture = Conv2D(6 * width, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
+    x = keras.layers.Add(name="texture_added")([x, texture])
     for i in range(1, blocks + 1):
         x = residual(x, f"block{i}")
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")

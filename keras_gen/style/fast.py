@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers.image_origin import ImageOrigin
 from keras_gen.networks.transformer_net import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
@@ -18,12 +19,13 @@ from keras_gen.style.perceptual import STYLE_TAPS
 from keras_gen.style.pictures import checked
 
 
-def _painted(network, images, weights, training) -> tf.Tensor:
+def _painted(network, images, weights, training, origins=None) -> tf.Tensor:
     """What the network makes of a batch of images, reflected beyond their borders as `stylize` does it.
 
     Zeros within reach of the loss would tell the network where a border is, and it would paint bands there.
     """
-    pictures = network([reflected(images, MULTIPLE), weights], training=training)
+    with ImageOrigin(origins):
+        pictures = network([reflected(images, MULTIPLE), weights], training=training)
     return cropped(tf.cast(pictures, tf.float32), images)
 
 
@@ -140,25 +142,26 @@ class FastStyleTransfer(FeedForwardStyle):
             getattr(self, f"gram_{tap}").assign(np.stack(found))
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """The images of a batch, for each the weights of a style at random, and what `motion` adds."""
+        """The images of a batch, weights of a style at random and an origin for each, and `motion`'s."""
         images, count = self.images_of(data), len(self.styles)
         draws = stream.uniform(tf.shape(images)[0], ())
         weights = tf.one_hot(tf.cast(draws * count, tf.int32), count)
-        return images, weights, *self.motion(images, stream)
+        return images, weights, self.origins(images, stream), *self.motion(images, stream)
 
     def losses_of(self, network, *examples, training=False):
         """The loss and its parts on photographs and one-hot weights; see `FeedForwardStyle`."""
-        images, weights, *motion = examples
+        images, weights, *others = examples
+        origins, *motion = others or [None]
         grams = {
             tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
         }
-        pictures = _painted(network, images, weights, training)
+        pictures = _painted(network, images, weights, training, origins)
         content = self.vgg_features(images)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
         values = self.perceptual(pictures, images, content, grams, style_weight)
         return self.with_temporal(
-            values, lambda moved: _painted(network, moved, weights, training), pictures, motion
+            values, lambda moved: _painted(network, moved, weights, training, origins), pictures, motion
         )
 
     def fit(self, x=None, *args, **kwargs):
@@ -243,7 +246,7 @@ class FastStyleTransfer(FeedForwardStyle):
         if getattr(self, "_painter_network", None) is not network:
             self._painter_network = network
             self._painter = tf.function(
-                lambda images, weights: _painted(network, images, weights, training=False),
+                lambda images, weights: _painted(network, images, weights, False),
                 autograph=False,
                 input_signature=[
                     tf.TensorSpec((1, None, None, 3)),

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.fixed_noise import NoiseOrigin
+from keras_gen.layers.image_origin import ImageOrigin
 from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated
 
 #: Tiles begin at multiples of this, as the pixels of strided layers do.
@@ -189,13 +189,13 @@ def traced(network: Network, measuring: bool = False, joint: bool = False) -> Ca
 
     @tf.function(autograph=False, reduce_retracing=True)
     def image(x: tf.Tensor, given: Any = None, origin: Any = None) -> tf.Tensor:
-        with InstanceStatistics(given), NoiseOrigin(origin):
+        with InstanceStatistics(given), ImageOrigin(origin):
             return network(x)
 
     @tf.function(autograph=False, reduce_retracing=True)
     def moments(x: tf.Tensor, window: tf.Tensor, entries: Any = None, origin: Any = None) -> list[tuple]:
         given = {"joint": True, "calibration": entries} if joint else {"given": entries}
-        with InstanceStatistics(window=window, **given) as statistics, NoiseOrigin(origin):
+        with InstanceStatistics(window=window, **given) as statistics, ImageOrigin(origin):
             network(x)
         return [tuple(tf.cast(part, tf.float32) for part in entry) for entry in statistics.recorded]
 

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_gen.layers import ImageOrigin
 from keras_gen.networks.transformer_net import transformer_net
 
 
@@ -25,13 +26,13 @@ def test_separable_blocks_have_an_eighth_of_the_weights():
 
     assert blocks(False) == 10 * 9 * 96 * 96
     assert blocks(True) == 10 * (9 * 96 + 96 * 96)
-    assert transformer_net(8, width=16, separable=True).count_params() < 200_000
+    assert transformer_net(8, width=16, separable=True).count_params() < 360_000
 
 
-def test_only_scales_and_offsets_are_the_styles_own():
+def test_only_scales_offsets_and_textures_are_the_styles_own():
     one, many = (transformer_net(styles, width=8, separable=True) for styles in (1, 9))
     for a, b in zip(one.weights, many.weights, strict=True):
-        assert (a.shape == b.shape) != ("normalization" in a.path)
+        assert (a.shape == b.shape) != any(part in a.path for part in ("normalization", "texture/"))
 
 
 def test_a_plain_image_becomes_a_plain_picture_without_a_checkerboard():
@@ -70,6 +71,22 @@ def test_noise_gives_a_plain_image_something_to_paint():
     network = transformer_net(1, width=8, separable=True, blocks=1)
     picture = network([tf.fill((1, 96, 96, 3), 0.3), tf.ones((1, 1))]).numpy()
     assert picture[:, 40:56, 40:56].std() > 0.01
+
+
+def test_a_plain_image_is_painted_by_the_texture():
+    network = transformer_net(2, width=8, separable=True, blocks=1)
+    textures, images = network.get_layer("texture").textures, tf.fill((1, 128, 160, 3), 0.3)
+
+    def painted(origin=None, style=0):
+        with ImageOrigin(origin):
+            return network([images, tf.one_hot([style], 2)]).numpy()
+
+    before = painted()
+    textures.assign(np.random.default_rng(0).standard_normal(textures.shape) / 30)
+    assert np.abs(painted() - before).mean() > 0.01
+    assert np.abs(painted() - painted(style=1)).mean() > 0.01
+    np.testing.assert_array_equal(painted(), painted([512, 1024]))  # it repeats
+    assert np.abs(painted() - painted([256, 0])).mean() > 0.01
 
 
 def _frozen(concrete):

@@ -1,0 +1,89 @@
+"""A texture of each style, learned, from which a network paints where the photograph is plain."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_gen.layers.image_origin import origins_differ, tiled
+
+_GAIN = 30.0  # of textures by their weights
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class StyleTexture2D(keras.layers.Layer):
+    """Channels that each style has learned, the same for every photograph: a square, repeated.
+
+    A convolutional network of few weights cannot make long strokes from a plain sky, and hardly from noise.
+    This is a learned constant, as a StyleGAN's synthesis begins with, one for each style or the blend of them
+    by weights: where strokes go, how they lie and what colours they have, as far as nothing in the photograph
+    says otherwise.
+
+    Args:
+        styles: number of styles.
+        channels: of the texture.
+        period: side of the square in the pixels that are learned; each is two by two, smoothly, of the input.
+        stride: pixels of the network's image to one of the input, for `ImageOrigin`, whose origins are to be
+            multiples of twice as many.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Inputs: two tensors, `(batch, height, width, n)` for its size, and the weights of the styles
+    `(batch, styles)`. Output shape: `(batch, height, width, channels)`.
+
+    Raises:
+        ValueError: a number below one.
+
+    Reference: A Style-Based Generator Architecture for Generative Adversarial Networks, 2018,
+    arXiv:1812.04948, for the learned constant; Texture Networks: Feed-forward Synthesis of Textures and
+    Stylized Images, 2016, arXiv:1603.03417, whose place for textures is noise.
+    """
+
+    def __init__(
+        self, styles: int, channels: int = 6, period: int = 64, stride: int = 1, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        if min(styles, channels, period, stride) < 1:
+            raise ValueError(
+                "styles, channels, period and stride must be 1 or more; received "
+                f"{styles}, {channels}, {period} and {stride}."
+            )
+        self.styles, self.channels = int(styles), int(channels)
+        self.period, self.stride = int(period), int(stride)
+
+    def build(self, input_shape: Any) -> None:
+        # A table with a row for each style, which is what optimizers of matrices leave to Adam.
+        self.textures = self.add_weight(
+            name="embeddings",
+            shape=(self.styles, self.period**2 * self.channels),
+            initializer="zeros",
+            autocast=False,
+        )
+
+    def call(self, inputs: Any) -> Any:
+        images, weights = inputs
+        height, width = tf.unstack(tf.shape(images)[1:3])
+        # Adam moves all weights alike, but a texture is all to be learned, each pixel from few crops.
+        textures = _GAIN * tf.reshape(self.textures, (self.styles, self.period, self.period, self.channels))
+
+        def laid(squares):
+            # One row and column more on each side: the doubling looks across the border.
+            rows, columns = (height + 1) // 2 + 1, (width + 1) // 2 + 1
+            return tiled(squares, rows, columns, 2 * self.stride, before=1)
+
+        def blended(squares):
+            flat = tf.matmul(tf.cast(weights, tf.float32), tf.reshape(squares, (self.styles, -1)))
+            return tf.reshape(flat, tf.concat([[-1], tf.shape(squares)[1:]], 0))
+
+        # Laid first, all but the blend is a constant where sizes are static, as in a TFLite file.
+        texture = laid(blended(textures)) if origins_differ() else blended(laid(textures))
+        texture = tf.image.resize(texture, 2 * tf.shape(texture)[1:3])
+        return tf.cast(texture[:, 2 : 2 + height, 2 : 2 + width], self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return (*input_shape[0][:-1], self.channels)
+
+    def get_config(self) -> dict[str, Any]:
+        config = {name: getattr(self, name) for name in ("styles", "channels", "period", "stride")}
+        return {**super().get_config(), **config}

@@ -1,0 +1,79 @@
+"""Learned textures: each style's own, smooth between pixels, one plane for all parts of an image."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen.layers import ImageOrigin, StyleTexture2D
+from keras_gen.optimizers import Muon
+
+
+def _layer(*arguments, **options):
+    layer = StyleTexture2D(*arguments, **options)
+    layer.build([(None, None, None, 5), (None, layer.styles)])
+    assert not layer.textures.numpy().any()  # a network begins as if there were none
+    layer.textures.assign(np.random.default_rng(0).standard_normal(layer.textures.shape) / 30)
+    return layer
+
+
+def _texture(layer, size, weights=((1.0, 0.0),)):
+    return layer([tf.zeros((len(weights), *size, 5)), tf.constant(weights)]).numpy()
+
+
+def test_each_style_has_its_own_and_blends_are_between():
+    layer = _layer(2, channels=3, period=4)
+    first, second, blend = _texture(layer, (8, 8), [[1, 0], [0, 1], [0.3, 0.7]])
+    assert first.shape == (8, 8, 3)
+    assert np.abs(first - second).max() > 0.1
+    np.testing.assert_allclose(blend, 0.3 * first + 0.7 * second, atol=1e-6)
+
+
+def test_is_linear_interpolation_that_goes_on_over_its_end():
+    layer = _layer(1, channels=1, period=5)
+    texture = _texture(layer, (20, 30), [[1.0]])[0, ..., 0]
+    learned = 30 * np.reshape(layer.textures, (5, 5))
+    # Keras's resize of three by three copies is the same function within.
+    copies = np.tile(learned, (3, 3))[None, ..., None]
+    wanted = np.asarray(keras.layers.UpSampling2D(2, interpolation="bilinear")(copies))[0, 10:20, 10:20, 0]
+    np.testing.assert_allclose(texture[:10, :10], wanted, atol=1e-5)
+    np.testing.assert_array_equal(texture[10:], texture[:10])
+    np.testing.assert_array_equal(texture[:, 20:], texture[:, :10])
+
+
+def test_parts_of_an_image_continue_its_texture():
+    layer = _layer(2, period=8, stride=4)
+    whole = _texture(layer, (40, 40), [[0.5, 0.5]])
+    with ImageOrigin(np.int32([8 * 5, 8 * 10])):
+        part = _texture(layer, (12, 9), [[0.5, 0.5]])
+    np.testing.assert_array_equal(part[0], whole[0, 10:22, 20:29])
+    with ImageOrigin(np.int32([[8, 8 * 3], [0, 8 * 15]])):
+        parts = _texture(layer, (12, 9), [[0.5, 0.5], [0.5, 0.5]])
+    np.testing.assert_array_equal(parts[0], whole[0, 2:14, 6:15])
+    np.testing.assert_array_equal(parts[1], whole[0, :12, 30:39])
+
+
+def test_muon_moves_it_as_adam_does():
+    layer = _layer(3, period=8)
+    assert Muon()._should_use_adamw(layer.textures)
+    gradient = tf.random.stateless_normal(layer.textures.shape, (0, 0))
+    before = layer.textures.numpy()
+    Muon(0.01).apply([gradient], [layer.textures])
+    np.testing.assert_allclose(layer.textures - before, -0.01 * np.sign(gradient), rtol=1e-2)
+
+
+def test_takes_half_precision_and_any_size():
+    images, weights = keras.Input((None, None, 3)), keras.Input((2,))
+    layer = StyleTexture2D(2, channels=3, dtype="mixed_bfloat16")
+    network = keras.Model([images, weights], layer([images, weights]))
+    made = network([tf.zeros((1, 7, 200, 3)), tf.constant([[1.0, 0.0]])])
+    assert made.shape == (1, 7, 200, 3)
+    assert made.dtype == tf.bfloat16
+
+
+def test_config_and_refusals():
+    layer = StyleTexture2D(2, channels=3, period=9, stride=2)
+    assert StyleTexture2D.from_config(layer.get_config()).get_config() == layer.get_config()
+    for name in ("styles", "channels", "period", "stride"):
+        with pytest.raises(ValueError, match=name):
+            StyleTexture2D(**{"styles": 1, name: 0})
