@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import keras
 
-from keras_gen.layers import Activation, Conv2D, FixedNoise2D, ReflectionPadding2D, ResizeConvolution2D
+from keras_gen.layers import Activation, Conv2D, ReflectionPadding2D, ResizeConvolution2D
 from keras_gen.networks.vgg import vgg
-
-_NOISE = 4  # channels of each octave
 
 
 def vgg_encoder(tap: str = "relu4_1", *, network: str = "vgg16", backbone: str = "auto") -> keras.Model:
@@ -30,7 +28,6 @@ def small_encoder(width: int = 16) -> keras.Model:
         x = ReflectionPadding2D(((0, 1), (0, 1)), name=f"down{i}_padding")(x)
         x = Conv2D(filters, 3, 2, name=f"down{i}")(x)
         x = Activation("relu", name=f"down{i}_relu")(x)
-    x = FixedNoise2D(_NOISE, period=64, stride=8, octaves=3, name="noise")(x)
     x = ReflectionPadding2D(1, name="features_padding")(x)
     x = Conv2D(8 * width, 3, activation="relu", name="features")(x)
     return keras.Model(images, x, name="encoder")

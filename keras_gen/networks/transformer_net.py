@@ -12,6 +12,8 @@ from keras_gen.layers.style_texture import StyleTexture2D
 
 #: Image sides that the network takes are multiples of this.
 MULTIPLE = 4
+#: Pixels after which its noise and textures repeat.
+PERIOD = 512
 _BLOCKS = 5
 _NOISE = 4  # channels
 
@@ -25,7 +27,7 @@ def transformer_net(
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
     linear. Nothing passes by the residual blocks, so that what is fine in a photograph is painted anew by
     strokes; in a plain sky a texture that each style has learned tells where to put them, and noise. Both
-    repeat after 512 pixels. Borders are zeros within: `FastStyleTransfer` reflects the image beyond its
+    repeat after `PERIOD` pixels. Borders are zeros within: `FastStyleTransfer` reflects the image beyond its
     border and cuts the surplus away.
 
     Args:
@@ -67,8 +69,9 @@ def transformer_net(
 
     x = normalized(convolution(images, width, 5, "down1", 2), "down1")
     x = normalized(convolution(x, 6 * width - _NOISE, 3, "down2", 2), "down2")
-    x = FixedNoise2D(_NOISE, stride=MULTIPLE, name="noise")(x)
-    texture = StyleTexture2D(styles, stride=MULTIPLE, name="texture")([x, weights])
+    x = FixedNoise2D(_NOISE, PERIOD // MULTIPLE, stride=MULTIPLE, name="noise")(x)
+    learned = PERIOD // MULTIPLE // 2  # pixels of a texture's side
+    texture = StyleTexture2D(styles, period=learned, stride=MULTIPLE, name="texture")([x, weights])
     # As large as what is normalized, though textures begin with nothing: they are to be learned soon.
     spread = keras.initializers.RandomNormal(stddev=1.0)
     texture = Conv2D(6 * width, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)

@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import optimizers
-from keras_gen.layers import Conv2D, ImageOrigin
+from keras_gen.layers import Conv2D
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
@@ -205,25 +205,23 @@ class AdaINStyleTransfer(FeedForwardStyle):
     # Training.
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """Photographs and paintings, checked to be in [-1, 1], origins, and what `motion` adds."""
+        """Photographs and paintings, checked to be in [-1, 1], and what `motion` adds."""
         if not isinstance(data, (tuple, list)) or len(data) != 2:
             raise ValueError(
                 "AdaINStyleTransfer trains on pairs (photographs, paintings): zip two data sets with "
                 "tf.data.Dataset.zip."
             )
         images, paintings = self.images_of(data[0]), self.images_of(data[1])
-        return images, paintings, self.origins(images, stream), *self.motion(images, stream)
+        return images, paintings, *self.motion(images, stream)
 
     def losses_of(self, network, *examples, training=False):
         """The loss and its parts on photographs and paintings; see `FeedForwardStyle`."""
-        images, paintings, *others = examples
-        origins, *motion = others or [None]
+        images, paintings, *motion = examples
         # As `stylize` does it: zeros within reach of the loss would tell the networks where a border is.
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
         def paint(photographs):
-            with ImageOrigin(origins):
-                codes = network.encode(reflected(photographs, MULTIPLE), training)
+            codes = network.encode(reflected(photographs, MULTIPLE), training)
             return cropped(network.decode(adain(codes, painting_codes), training), photographs), codes
 
         pictures, codes = paint(images)

@@ -24,10 +24,7 @@ from keras_gen.style.perceptual import (
     tone_losses,
 )
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
-from keras_gen.style.tiles import STRIDE
 
-#: Pixels after which the patterns of a style network repeat.
-PERIOD = 512
 _LOSSES = ("loss", "content", "style", "total_variation")
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
@@ -170,15 +167,6 @@ class FeedForwardStyle(GenerativeModel):
             "style": tf.reduce_mean(style),
             "total_variation": variation,
         }
-
-    def origins(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
-        """Where in the plane each image begins: patterns that repeat over it are learned in all their parts.
-
-        Returns:
-            int32 (batch, 2), multiples of 32.
-        """
-        draws = stream.uniform(tf.shape(images)[0], (2,))
-        return STRIDE * tf.cast(draws * (PERIOD // STRIDE), tf.int32)
 
     def motion(self, images: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, ...]:
         """What `examples` adds for the temporal loss: images moved, and the flow; nothing at weight 0."""

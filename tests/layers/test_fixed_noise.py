@@ -46,17 +46,6 @@ def test_each_image_of_a_batch_may_begin_elsewhere():
     np.testing.assert_array_equal(parts[1], whole[0, 18:30, 0:9])
 
 
-def test_octaves_are_ever_smoother_noise_of_one_variance():
-    noise = FixedNoise2D(3, period=64, octaves=4)(tf.zeros((1, 64, 64, 0)))[0].numpy()
-    np.testing.assert_array_equal(noise[..., :3], FixedNoise2D(3, period=64)(tf.zeros((1, 64, 64, 0)))[0])
-    np.testing.assert_allclose(noise.std((0, 1)), 1, atol=0.02)
-    np.testing.assert_allclose(noise[..., 3:].mean((0, 1)), 0, atol=0.5)
-    steps = np.square(noise - np.roll(noise, 1, axis=0)).mean((0, 1)).reshape(4, 3).mean(-1)
-    # White noise blurred by a Gaussian of deviation s has neighbours correlated by exp(-1 / (4 s * s)).
-    deviations = 2.0 ** np.arange(1, 4) / 2
-    np.testing.assert_allclose(steps, [2, *2 * (1 - np.exp(-0.25 / deviations**2))], rtol=0.15)
-
-
 def test_takes_half_precision_and_any_size():
     layer = FixedNoise2D(2, dtype="mixed_bfloat16")
     network = keras.Sequential([keras.Input((None, None, 3)), layer])
@@ -65,13 +54,11 @@ def test_takes_half_precision_and_any_size():
 
 
 def test_config_and_refusals():
-    layer = FixedNoise2D(3, period=9, stride=2, octaves=2, seed=5)
+    layer = FixedNoise2D(3, period=9, stride=2, seed=5)
     again = FixedNoise2D.from_config(layer.get_config())
     inputs = tf.zeros((1, 4, 4, 1))
     np.testing.assert_array_equal(again(inputs), layer(inputs))
     assert again.stride == 2
-    assert not np.array_equal(FixedNoise2D(3, period=9, octaves=2)(inputs), layer(inputs))
+    assert not np.array_equal(FixedNoise2D(3, period=9)(inputs), layer(inputs))
     with pytest.raises(ValueError, match="period"):
         FixedNoise2D(period=0)
-    with pytest.raises(ValueError, match="octaves"):
-        FixedNoise2D(octaves=0)

@@ -19,17 +19,9 @@ def test_sizes():
 
 def test_a_plain_image_has_no_borders():
     keras.utils.set_random_seed(0)
-    encoder = small_encoder(4)
-    kernel = encoder.get_layer("features").kernel
-    kernel.assign(kernel * (np.arange(kernel.shape[2]) < 16)[:, None])  # deaf to the noise
-    features = encoder(np.full((1, 48, 64, 3), 0.7, "float32")).numpy()
+    features = small_encoder(4)(np.full((1, 48, 64, 3), 0.7, "float32")).numpy()
     assert np.abs(features).max() > 0.01
     np.testing.assert_allclose(features, np.broadcast_to(features[:, :1, :1], features.shape), atol=1e-6)
-
-
-def test_noise_gives_a_plain_image_something_to_paint():
-    features = small_encoder(4)(np.full((1, 48, 64, 3), 0.7, "float32")).numpy()
-    assert features.std((1, 2)).mean() > 0.01
 
 
 def test_within_it_pads_as_same_does():
