@@ -99,7 +99,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="auto", help="weights of VGG-16 (default auto)")
     precisions = ("float32", "bfloat16")
     parser.add_argument("--precision", default="float32", choices=precisions, help="of the optimization")
-    parser.add_argument("--style-weight", type=float, default=5.0, help="of the style loss (default 5)")
+    parser.add_argument("--style-weight", type=float, default=15.0, help="of the style loss (default 15)")
     parser.add_argument("--init", default="noise", choices=("noise", "content"), help="where it starts")
     counts = (10, 20, 30, 50, 80)
     parser.add_argument(

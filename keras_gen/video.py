@@ -25,6 +25,7 @@ _ENCODERS = {
     ".webm": ("libvpx-vp9", {"crf": "24", "b": "0", "cpu-used": "4", "row-mt": "1"}),
     ".gif": ("gif", {}),
 }
+_STILL = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")  # which FFmpeg takes for films of one frame
 _BT601, _BT709 = 5, 1  # FFmpeg's numbers of colour spaces
 _REORDERED = 16  # frames that are shown before one that was decoded before them, at most, in H.264 and HEVC
 _GIF_RATE = 25  # frames a second at most; viewers slow down what is faster than 50
@@ -159,6 +160,8 @@ def check(target: Path, force: bool, source: Path | None = None) -> None:
         return
     if not source.is_file():
         raise FileNotFoundError(f"There is no video file {source}; give the path of a file such as film.mp4.")
+    if source.suffix.lower() in _STILL:
+        raise ValueError(f"{source} is a single picture: paint it by `keras-gen stylize {source}`.")
     if target.exists() and source.samefile(target):
         raise ValueError(f"{source} cannot be read and written at once: choose another name.")
 

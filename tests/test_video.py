@@ -320,6 +320,9 @@ def test_what_is_no_film(film, tmp_path):
         sound.writeframes(bytes(8000))
     with pytest.raises(ValueError, match="only sound"):
         go(tmp_path / "sound.wav")
+    (tmp_path / "photo.jpg").write_bytes(b"anything")
+    with pytest.raises(ValueError, match=r"photo\.jpg is a single picture: paint it by `keras-gen stylize"):
+        go(tmp_path / "photo.jpg")
     with pytest.raises(ValueError, match="the ending says"):
         go(film, "out.xyz")
     with pytest.raises(ValueError, match="no frames"):

@@ -67,7 +67,7 @@ def train_style(
         ),
     ] = None,
     style_weight: Annotated[
-        float | None, typer.Option(min=0, help="Style against content.  [default: 5]")
+        float | None, typer.Option(min=0, help="Style against content.  [default: 15]")
     ] = None,
     learning_rate: Annotated[
         float | None,

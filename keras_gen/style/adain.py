@@ -150,7 +150,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         decoder: keras.Model,
         *,
         content_weight: float = 1.0,
-        style_weight: float = 5.0,
+        style_weight: float = 15.0,
         tone_weight: float = 0.3,
         total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,

@@ -97,7 +97,7 @@ def train_adain(
     batch_size: int = 8,
     crop: int = 128,
     painting_size: int = 512,
-    style_weight: float = 5.0,
+    style_weight: float = 15.0,
     total_variation_weight: float = 0.05,
     temporal_weight: float = 0.0,
     distillation_weight: float = 0.5,

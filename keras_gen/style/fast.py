@@ -73,7 +73,7 @@ class FastStyleTransfer(FeedForwardStyle):
         styles: Sequence[str],
         *,
         content_weight: float = 1.0,
-        style_weight: float | Sequence[float] = 5.0,
+        style_weight: float | Sequence[float] = 15.0,
         tone_weight: float = 0.3,
         total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,

@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from keras_gen import atomic
@@ -49,13 +50,21 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
     if "styles" in config:
         network = transformer_net(len(config["styles"]), **config["network"])
-        network.set_weights(weights)
+        _set_weights(path, weights, network)
         return FastStyleTransfer(network, config["styles"], seed=0)
     encoder, decoder = small_encoder(**config["encoder"]), style_decoder(**config["decoder"])
-    count = len(encoder.get_weights())
-    encoder.set_weights(weights[:count])
-    decoder.set_weights(weights[count:])
+    _set_weights(path, weights, encoder, decoder)
     return AdaINStyleTransfer(encoder, decoder, seed=0)
+
+
+def _set_weights(path: Path, stored: list[np.ndarray], *networks: keras.Model) -> None:
+    variables = [weight for network in networks for weight in network.weights]
+    if [tuple(weight.shape) for weight in variables] != [weight.shape for weight in stored]:
+        raise ValueError(
+            f"{path} holds a network of another version of keras-gen: pack the model anew from its run."
+        )
+    for variable, weight in zip(variables, stored, strict=True):
+        variable.assign(weight)
 
 
 def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:

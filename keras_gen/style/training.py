@@ -76,7 +76,7 @@ def train_style(
     batch_size: int = 4,
     crop: int = 256,
     painting_size: int = 512,
-    style_weight: float | Sequence[float] = 5.0,
+    style_weight: float | Sequence[float] = 15.0,
     total_variation_weight: float = 0.1,
     temporal_weight: float = 0.0,
     learning_rate: float = 4e-3,
