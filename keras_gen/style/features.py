@@ -29,10 +29,10 @@ class Features:
     def __call__(self, images, dtype: str = "float32") -> dict[str, tf.Tensor]:
         """Features of images (batch, height, width, 3) in [-1, 1], by tap."""
         if dtype not in self._models:
-            # Machines send each other no bfloat16: there the weights are float32, and rounded where used.
-            half = dtype == "bfloat16" and tf.distribute.has_strategy()
+            # Machines send each other no bfloat16: weights are float32, and rounded where they are used.
+            policy = "mixed_bfloat16" if dtype == "bfloat16" else dtype
             with tf.init_scope():
-                model = vgg(taps=self.taps, dtype="mixed_bfloat16" if half else dtype, **self.options)
+                model = vgg(taps=self.taps, dtype=policy, **self.options)
             self._models[dtype] = model
             self.options["backbone"] = model.backbone
         return self._models[dtype](images)

@@ -61,7 +61,8 @@ def _set_weights(path: Path, stored: list[np.ndarray], *networks: keras.Model) -
     variables = [weight for network in networks for weight in network.weights]
     if [tuple(weight.shape) for weight in variables] != [weight.shape for weight in stored]:
         raise ValueError(
-            f"{path} holds a network of another version of keras-gen: pack the model anew from its run."
+            f"{path} was packed by another version of keras-gen, whose networks were others: paint by its "
+            "run or .keras file, or train it anew."
         )
     for variable, weight in zip(variables, stored, strict=True):
         variable.assign(weight)
@@ -75,7 +76,7 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
         path: the file, ending in .npz.
 
     Raises:
-        ValueError: another encoder.
+        ValueError: other networks.
     """
     if isinstance(model, AdaINStyleTransfer):
         config, weights = _style_coder(model.sampler)
@@ -93,6 +94,8 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
 
 def _transformer_net(model: FastStyleTransfer) -> dict[str, Any]:
     layers = {layer.name: layer for layer in model.network.layers}
+    if not {"down1", "texture"} <= set(layers):
+        raise ValueError("Only a transformer_net can be packed, and of this version, which has textures.")
     options = {
         "width": layers["down1"].filters,
         "separable": "block1a_depthwise" in layers,

@@ -2,8 +2,8 @@
 
 Two things would show where tiles meet. Borders: so tiles overlap by more than the network sees, and what
 remains is faded from one into the other. And instance normalization, whose statistics would be those of a
-tile, here dark, there bright: so every tile is normalized with statistics of the whole image. Fixed noise
-goes on from tile to tile.
+tile, here dark, there bright: so every tile is normalized with statistics of the whole image. Noise and
+textures go on from tile to tile.
 """
 
 from __future__ import annotations
@@ -147,8 +147,8 @@ class Tiled:
         Between passes the patches tell how all statistics move along with those of the layers before, and the
         pass before by how much those of the whole differ from theirs.
         """
-        patches = sampled(image, self.whole)
-        own = self._sample(patches, _PATCH)
+        patches, origins = sampled(image, self.whole)
+        own = self._sample(patches, _PATCH, origin=origins)
         statistics = [(mean, variance) for mean, variance, _ in own]
         yield statistics
         for _ in range(self.passes if statistics else 0):
@@ -161,7 +161,7 @@ class Tiled:
                 ((mean - own_mean) / _deviation(own_variance), np.sqrt(variance) / _deviation(own_variance))
                 for (mean, variance), (own_mean, own_variance, _) in zip(merged(parts), own, strict=True)
             ]
-            own = self._sample(patches, _PATCH, calibration)
+            own = self._sample(patches, _PATCH, calibration, origins)
             before, statistics = (
                 statistics,
                 [
@@ -205,7 +205,7 @@ def traced(network: Network, measuring: bool = False, joint: bool = False) -> Ca
     return measure if measuring or joint else image
 
 
-def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tf.Tensor:
+def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor, np.ndarray]:
     """Patches from everywhere in an image, as a batch in [-1, 1].
 
     Args:
@@ -214,7 +214,7 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tf.Tensor:
         patch: Pixels of a patch's side at most.
 
     Returns:
-        float32 (count, side, side, 3).
+        float32 (count, side, side, 3), and where each begins, down to a multiple of 32: int32 (count, 2).
     """
     height, width = image.shape[:2]
     # Of few pixels many small patches say more than few large ones.
@@ -222,12 +222,14 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tf.Tensor:
     count = max(1.0, pixels / side**2)
     rows = max(1, min(round(math.sqrt(count * height / width)), math.ceil(height / side)))
     columns = max(1, min(round(count / rows), math.ceil(width / side)))
-    patches = [
-        image[top : top + side, left : left + side]
+    places = [
+        (top, left)
         for top in np.linspace(0, height - side, rows).astype(int)
         for left in np.linspace(0, width - side, columns).astype(int)
     ]
-    return tf.constant(np.stack(patches).astype("float32") / 127.5 - 1.0)
+    patches = np.stack([image[top : top + side, left : left + side] for top, left in places])
+    origins = np.array(places, "int32") // STRIDE * STRIDE
+    return tf.constant(patches.astype("float32") / 127.5 - 1.0), origins
 
 
 def spans(length: int, tile: int, overlap: int) -> list[Span]:

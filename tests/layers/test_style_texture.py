@@ -47,10 +47,28 @@ def test_parts_of_an_image_continue_its_texture():
     with ImageOrigin(np.int32([8 * 5, 8 * 10])):
         part = _texture(layer, (12, 9), [[0.5, 0.5]])
     np.testing.assert_array_equal(part[0], whole[0, 10:22, 20:29])
+    styles = [[0.5, 0.5], [0.0, 1.0]]
     with ImageOrigin(np.int32([[8, 8 * 3], [0, 8 * 15]])):
-        parts = _texture(layer, (12, 9), [[0.5, 0.5], [0.5, 0.5]])
-    np.testing.assert_array_equal(parts[0], whole[0, 2:14, 6:15])
-    np.testing.assert_array_equal(parts[1], whole[0, :12, 30:39])
+        parts = _texture(layer, (12, 9), styles)
+    np.testing.assert_allclose(parts[0], whole[0, 2:14, 6:15], atol=1e-6)
+    np.testing.assert_allclose(parts[1], _texture(layer, (40, 40), styles[1:])[0, :12, 30:39], atol=1e-6)
+
+
+def test_is_the_same_where_sizes_are_known():
+    """By slices, as in TFLite files, and by a gather."""
+    layer, weights = _layer(2, period=8), tf.constant([[0.2, 0.8]])
+    images = tf.zeros((1, 37, 50, 5))
+    shapes = [(1, 37, 50, 5), (1, None, None, 5)]
+    known, unknown = (
+        tf.function(lambda x: layer([x, weights])).get_concrete_function(tf.TensorSpec(shape))
+        for shape in shapes
+    )
+    operations = [{op.type for op in made.graph.get_operations()} for made in (known, unknown)]
+    assert "GatherV2" not in operations[0]
+    assert "GatherV2" in operations[1]
+    np.testing.assert_array_equal(known(images), unknown(images))
+    with ImageOrigin([0, 0]):
+        np.testing.assert_array_equal(known(images), layer([images, weights]))
 
 
 def test_muon_moves_it_as_adam_does():
@@ -62,9 +80,10 @@ def test_muon_moves_it_as_adam_does():
     np.testing.assert_allclose(layer.textures - before, -0.01 * np.sign(gradient), rtol=1e-2)
 
 
-def test_takes_half_precision_and_any_size():
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_takes_half_precision_and_any_size(policy):
     images, weights = keras.Input((None, None, 3)), keras.Input((2,))
-    layer = StyleTexture2D(2, channels=3, dtype="mixed_bfloat16")
+    layer = StyleTexture2D(2, channels=3, dtype=policy)
     network = keras.Model([images, weights], layer([images, weights]))
     made = network([tf.zeros((1, 7, 200, 3)), tf.constant([[1.0, 0.0]])])
     assert made.shape == (1, 7, 200, 3)
@@ -77,3 +96,7 @@ def test_config_and_refusals():
     for name in ("styles", "channels", "period", "stride"):
         with pytest.raises(ValueError, match=name):
             StyleTexture2D(**{"styles": 1, name: 0})
+    with pytest.raises(ValueError, match=r"weights \(batch, 2\)"):
+        StyleTexture2D(2)([tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))])
+    with pytest.raises(ValueError, match="origin must be"), ImageOrigin(3):
+        pass

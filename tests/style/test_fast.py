@@ -12,6 +12,7 @@ from keras_gen import style
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
+from keras_gen.random import RandomStream
 from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, pretrained
 from keras_gen.style.perceptual import tone_losses
 
@@ -63,6 +64,25 @@ def test_losses_are_relative_to_painting_and_photograph():
     tone = tone_losses(pictures, images)
     expected = np.mean(relative + [3.0, 2.0] * style + 0.7 * tone) + 0.5 * variation
     np.testing.assert_allclose(losses["loss"], expected, rtol=1e-3)
+
+
+def test_textures_are_learned_in_all_their_parts():
+    model = fast_model()
+    model.adapt(paintings())
+    images, weights, origins = model.examples(tf.constant(photographs(16)), RandomStream(0, 0))
+    assert origins.shape == (16, 2)
+    assert not np.any(origins % 32)
+    assert len(np.unique(origins)) > 8
+    assert np.min(origins) >= 0
+    assert np.max(origins) < 512
+    textures = model.network.get_layer("texture").textures
+    textures.assign(np.random.default_rng(0).normal(0, 0.01, textures.shape))
+    losses = [
+        float(model.losses_of(model.network, images[:1], weights[:1], origin)["loss"])
+        for origin in (None, [[0, 0]], [[512, 0]], [[256, 64]])
+    ]
+    np.testing.assert_allclose(losses[:3], losses[0], rtol=1e-5)
+    assert abs(losses[3] - losses[0]) > 1e-3 * losses[0]
 
 
 def test_a_saved_model_goes_on_exactly(tmp_path):
@@ -169,8 +189,12 @@ def test_packed_styles_paint_the_same_to_half_precision(tmp_path):
         stored = {name: archive[name] for name in archive.files if name != "weight_3"}
     stored["weight_3"] = stored.pop(f"weight_{len(stored) - 1}")  # a weight fewer, as other networks have
     np.savez(tmp_path / "older.npz", **stored)
-    with pytest.raises(ValueError, match=r"older\.npz holds a network of another version"):
+    with pytest.raises(ValueError, match=r"older\.npz was packed by another version"):
         pretrained(tmp_path / "older.npz")
+    plain, styled = keras.Input((None, None, 3)), keras.Input((2,))
+    other = FastStyleTransfer(keras.Model([plain, styled], plain), ["a", "b"], features=RANDOM)
+    with pytest.raises(ValueError, match="Only a transformer_net can be packed"):
+        pack(other, tmp_path / "other.npz")
     with pytest.raises(FileNotFoundError, match="eight-styles"):
         pretrained("nine-styles")
 

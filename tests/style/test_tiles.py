@@ -154,12 +154,15 @@ def test_calibration_tells_the_whole_from_its_patches():
 
 
 def test_patches_are_from_everywhere(image):
-    patches = np.asarray(tiles.sampled(image, pixels=16 * 32 * 32, patch=32))
+    patches, origins = map(np.asarray, tiles.sampled(image, pixels=16 * 32 * 32, patch=32))
     assert patches.shape == (16, 32, 32, 3)
     np.testing.assert_array_equal(patches[0], tiles.to_floats(image[:32, :32])[0])
     np.testing.assert_array_equal(patches[-1], tiles.to_floats(image[-32:, -32:])[0])
+    np.testing.assert_array_equal(
+        origins[[0, -1]], [(0, 0), [(side - 32) // 32 * 32 for side in image.shape[:2]]]
+    )
     small = image[:48, :64]
-    assert len(tiles.sampled(small, pixels=10**6, patch=32)) == 4  # no more than cover it
+    assert len(tiles.sampled(small, pixels=10**6, patch=32)[0]) == 4  # no more than cover it
 
 
 def test_refusals(image):
