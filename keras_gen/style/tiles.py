@@ -148,7 +148,7 @@ class Tiled:
         pass before by how much those of the whole differ from theirs.
         """
         patches, origins = sampled(image, self.whole)
-        own = self._sample(patches, _PATCH, origin=origins)
+        own = self._sample(patches, _PATCH, None, origins)
         statistics = [(mean, variance) for mean, variance, _ in own]
         yield statistics
         for _ in range(self.passes if statistics else 0):

@@ -147,6 +147,10 @@ def test_bfloat16_keeps_losses_and_pictures_in_float32():
     assert model.stylize(photographs(1)[0], 0).dtype == np.float32
     losses = model.losses_of(network, tf.constant(photographs(2)), tf.one_hot([0, 1], 2))
     assert all(value.dtype == tf.float32 for value in losses.values())
+    # VGG computes in bfloat16, from weights that machines can send each other.
+    assert model.vgg_features(tf.zeros((1, 32, 32, 3)))["relu3_3"].dtype == tf.bfloat16
+    (vgg,) = model.features._models.values()
+    assert {weight.dtype for weight in vgg.weights} == {"float32"}
 
 
 def test_the_correction_acts_before_the_optimizer():
