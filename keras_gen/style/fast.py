@@ -152,8 +152,17 @@ class FastStyleTransfer(FeedForwardStyle):
         origins = STRIDE * tf.cast(places * (PERIOD // STRIDE), tf.int32)
         return images, weights, origins, *self.motion(images, stream)
 
-    def losses_of(self, network, images, weights, origins=None, *motion, training=False):
-        """The loss and its parts on photographs, one-hot weights and origins; see `FeedForwardStyle`."""
+    def losses_of(self, network, *examples, training=False):
+        """The loss and its parts; see `FeedForwardStyle`.
+
+        Args:
+            network: the trained one, or its moving average.
+            *examples: photographs, one-hot weights, where each begins in the plane (or None, or nothing: all
+                at its beginning), and what `motion` gave.
+            training: passed to the network.
+        """
+        images, weights, *others = examples
+        origins, *motion = others or [None]
         grams = {
             tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
