@@ -81,7 +81,7 @@ class TransformerNet(nn.Module):
         x = F.relu(self.norms[1](self.down2(x), weights))
         noise = self.noise[:, :, : x.shape[2], : x.shape[3]].to(x.dtype)
         x = torch.cat([x, noise.expand(len(x), -1, -1, -1)], 1)
-        texture = F.pad(30 * (weights @ self.textures).reshape(-1, 6, 64, 64), (1, 1, 1, 1), mode="circular")
+        texture = F.pad(10 * (weights @ self.textures).reshape(-1, 6, 64, 64), (1, 1, 1, 1), mode="circular")
         texture = F.interpolate(texture, scale_factor=2, mode="bilinear")[:, :, 2 : 2 + x.shape[2], 2 : 2 + x.shape[3]]
         x = x + self.textured(texture.to(x.dtype))
         for block in self.blocks:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_gen.layers.image_origin import size_of, tiled
 
-_GAIN = 30.0  # of textures by their weights
+_GAIN = 10.0  # of textures by their weights
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")

@@ -19,7 +19,12 @@ _NOISE = 4  # channels
 
 
 def transformer_net(
-    styles: int, *, width: int = 16, separable: bool = False, blocks: int = _BLOCKS
+    styles: int,
+    *,
+    width: int = 16,
+    separable: bool = False,
+    blocks: int = _BLOCKS,
+    textured: bool = True,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks, and up by resize and convolution.
 
@@ -36,6 +41,7 @@ def transformer_net(
         separable: depthwise and pointwise convolutions in the residual blocks: an eighth of their products
             and weights, for phones.
         blocks: number of residual blocks.
+        textured: whether each style has a texture. It stands still where a film moves.
 
     Returns:
         A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 4, and weights of the
@@ -70,12 +76,13 @@ def transformer_net(
     x = normalized(convolution(images, width, 5, "down1", 2), "down1")
     x = normalized(convolution(x, 6 * width - _NOISE, 3, "down2", 2), "down2")
     x = FixedNoise2D(_NOISE, PERIOD // MULTIPLE, stride=MULTIPLE, name="noise")(x)
-    learned = PERIOD // MULTIPLE // 2  # pixels of a texture's side
-    texture = StyleTexture2D(styles, period=learned, stride=MULTIPLE, name="texture")([x, weights])
-    # As large as what is normalized, though textures begin with nothing: they are to be learned soon.
-    spread = keras.initializers.RandomNormal(stddev=1.0)
-    texture = Conv2D(6 * width, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
-    x = keras.layers.Add(name="texture_added")([x, texture])
+    if textured:
+        learned = PERIOD // MULTIPLE // 2  # pixels of a texture's side
+        texture = StyleTexture2D(styles, period=learned, stride=MULTIPLE, name="texture")([x, weights])
+        # Textures begin with nothing, so the kernel does not: of two zeros neither would ever be learned.
+        spread = keras.initializers.RandomNormal(stddev=0.3)
+        texture = Conv2D(6 * width, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
+        x = keras.layers.Add(name="texture_added")([x, texture])
     for i in range(1, blocks + 1):
         x = residual(x, f"block{i}")
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")

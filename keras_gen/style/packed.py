@@ -49,7 +49,7 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
     if "styles" in config:
-        network = transformer_net(len(config["styles"]), **config["network"])
+        network = transformer_net(len(config["styles"]), **{"textured": False, **config["network"]})
         _set_weights(path, weights, network)
         return FastStyleTransfer(network, config["styles"], seed=0)
     encoder, decoder = small_encoder(**config["encoder"]), style_decoder(**config["decoder"])
@@ -61,8 +61,8 @@ def _set_weights(path: Path, stored: list[np.ndarray], *networks: keras.Model) -
     variables = [weight for network in networks for weight in network.weights]
     if [tuple(weight.shape) for weight in variables] != [weight.shape for weight in stored]:
         raise ValueError(
-            f"{path} was packed by another version of keras-gen, whose networks were others: paint by its "
-            "run or .keras file, or train it anew."
+            f"{path} holds other weights than its network has: it is damaged, or of another version of "
+            "keras-gen. Paint by the run or the .keras file that it was packed from."
         )
     for variable, weight in zip(variables, stored, strict=True):
         variable.assign(weight)
@@ -94,12 +94,13 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
 
 def _transformer_net(model: FastStyleTransfer) -> dict[str, Any]:
     layers = {layer.name: layer for layer in model.network.layers}
-    if not {"down1", "texture"} <= set(layers):
-        raise ValueError("Only a transformer_net can be packed, and of this version, which has textures.")
+    if "down1" not in layers:
+        raise ValueError("Only a transformer_net can be packed.")
     options = {
         "width": layers["down1"].filters,
         "separable": "block1a_depthwise" in layers,
         "blocks": sum(name.endswith("_sum") for name in layers),
+        "textured": "texture" in layers,
     }
     return {"styles": list(model.styles), "network": options}
 

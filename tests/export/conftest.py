@@ -41,7 +41,7 @@ def _fast():
         if weight.path.endswith(("gamma", "beta")):
             weight.assign(weight + np.random.default_rng(weight.shape[1]).normal(0, 0.5, weight.shape))
         elif weight.path.startswith("texture/"):
-            weight.assign(np.random.default_rng(0).normal(0, 0.01, weight.shape))
+            weight.assign(np.random.default_rng(0).normal(0, 0.1, weight.shape))
     return kg.style.FastStyleTransfer(network, ["waves", "stars", "scream"], features=RANDOM, seed=1)
 
 

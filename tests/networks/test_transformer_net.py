@@ -52,7 +52,7 @@ def test_a_plain_image_becomes_a_plain_picture_without_a_checkerboard():
 def test_is_of_built_in_operators_in_tflite():
     network = transformer_net(2, width=8, separable=True, blocks=1)
     textures = network.get_layer("texture").textures
-    textures.assign(np.random.default_rng(0).normal(0, 0.01, textures.shape))
+    textures.assign(np.random.default_rng(0).normal(0, 0.1, textures.shape))
     function = tf.function(lambda images: network([images, tf.one_hot([1], 2)], training=False))
     concrete = function.get_concrete_function(tf.TensorSpec((1, 32, 32, 3), tf.float32))
     frozen = tf.lite.TFLiteConverter.from_concrete_functions(
@@ -84,14 +84,14 @@ def test_a_plain_image_is_painted_by_the_texture():
             return network([images, tf.one_hot([style], 2)]).numpy()
 
     before = painted()
-    textures.assign(np.random.default_rng(0).standard_normal(textures.shape) / 30)
+    textures.assign(np.random.default_rng(0).standard_normal(textures.shape) / 10)
     assert np.abs(painted() - before).mean() > 0.01
     assert np.abs(painted() - painted(style=1)).mean() > 0.01
     # It repeats after as many pixels as the noise.
     np.testing.assert_allclose(painted(), painted([PERIOD, 2 * PERIOD]), atol=1e-5)
     textures.assign(0 * textures)
     noise_alone = np.abs(painted() - painted([256, 0])).mean()
-    textures.assign(np.random.default_rng(0).standard_normal(textures.shape) / 30)
+    textures.assign(np.random.default_rng(0).standard_normal(textures.shape) / 10)
     assert np.abs(painted() - painted([256, 0])).mean() > 1.1 * noise_alone
 
 

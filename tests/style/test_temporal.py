@@ -47,7 +47,7 @@ def test_frames_are_moved_with_noise_and_stay_in_range():
 
 def fast_model(weight):
     keras.utils.set_random_seed(0)
-    network = transformer_net(2, width=8, separable=True, blocks=1)
+    network = transformer_net(2, width=8, separable=True, blocks=1, textured=False)
     model = FastStyleTransfer(
         network, ["stripes", "plain"], temporal_weight=weight, features={"backbone": "random"}, seed=3
     )
