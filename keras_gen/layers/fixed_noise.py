@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.image_origin import origins_differ, size_of, tiled
+from keras_gen.layers.image_origin import size_of, tiled
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -55,8 +55,6 @@ class FixedNoise2D(keras.layers.Layer):
         square = np.random.RandomState(self.seed).standard_normal((self.period, self.period, self.channels))
         noise = tf.constant(square[None], inputs.dtype)
         batch, size = tf.shape(inputs)[0], size_of(inputs)
-        if origins_differ():
-            noise = tf.repeat(noise, batch, axis=0)
         noise = tf.broadcast_to(tiled(noise, size, self.stride), (batch, *size, self.channels))
         return tf.concat([inputs, noise], -1)
 

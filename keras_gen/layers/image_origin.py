@@ -38,12 +38,6 @@ class ImageOrigin:
         _thread.origin = self._outer
 
 
-def origins_differ() -> bool:
-    """Whether each image of a batch has an origin of its own."""
-    origin = getattr(_thread, "origin", None)
-    return origin is not None and len(origin.shape) == 2
-
-
 def size_of(images: tf.Tensor) -> list[int | tf.Tensor]:
     """Height and width of images: numbers where they are known while a graph is traced, else scalars."""
     return [tf.shape(images)[i] if images.shape[i] is None else images.shape[i] for i in (1, 2)]
@@ -53,15 +47,17 @@ def tiled(squares: tf.Tensor, size: Sequence[int | tf.Tensor], stride: int, beyo
     """Square patterns repeated over images, from where an active `ImageOrigin` says that they begin.
 
     Args:
-        squares: (count, period, period, channels), one for each image where `origins_differ`.
+        squares: (count, period, period, channels), one for each image or one for all.
         size: height and width of the images.
         stride: pixels of the network's image to one of these.
         beyond: how many more rows and columns to make on each side.
 
     Returns:
-        (count, height + 2 beyond, width + 2 beyond, channels).
+        (count, height + 2 beyond, width + 2 beyond, channels); one for each image where their origins differ.
     """
     period, origin = squares.shape[1], getattr(_thread, "origin", None)
+    if origin is not None and len(origin.shape) == 2 and squares.shape[0] == 1:
+        squares = tf.repeat(squares, tf.shape(origin)[0], axis=0)
     for axis, side in enumerate(size, 1):
         if origin is None and isinstance(side, int):
             squares = tf.concat(_pieces(squares, axis, beyond, side + beyond), axis)
