@@ -14,6 +14,7 @@ import numpy as np
 
 IDENTIFIER = b"TFL3"
 _ALIGNMENT = 16
+_SCALE_BYTES = 12  # of a scale and its zero point
 _NOT_DELEGATED = {"MIRROR_PAD"}
 
 
@@ -144,8 +145,7 @@ def widen_depthwise(model: Any) -> None:
     float; the weights are few. They stay rounded to 8 bits. Those of fewer than 1024 numbers the converter
     leaves alone of itself.
     """
-    schema = runtime("schema_py_generated")
-    types = schema.TensorType
+    types = runtime("schema_py_generated").TensorType
     names = [name_of(code) for code in model.operatorCodes]
     for graph in model.subgraphs:
         for operator in graph.operators or []:
@@ -156,11 +156,43 @@ def widen_depthwise(model: Any) -> None:
                 stored = np.asarray(model.buffers[kernel.buffer].data, np.uint8).view(np.int8)
                 scale = np.asarray(kernel.quantization.scale, np.float32)  # of each channel, the last axis
                 values = stored.reshape(kernel.shape).astype(np.float32) * scale
-                buffer = schema.BufferT()
-                buffer.data = np.frombuffer(values.tobytes(), np.uint8)
-                model.buffers.append(buffer)  # another kernel may share the old one, which `compact` drops
-                kernel.buffer = len(model.buffers) - 1
+                _store(model, kernel, values)
                 kernel.type, kernel.quantization = types.FLOAT32, None
+
+
+def share_scales(model: Any) -> None:
+    """Gives 8-bit weights of dense layers of few inputs one scale instead of one for each output.
+
+    The converter stores a scale of 4 and a zero point of 8 bytes for each output: of a layer with fewer
+    inputs than that, more than its weights.
+    """
+    types = runtime("schema_py_generated").TensorType
+    names = [name_of(code) for code in model.operatorCodes]
+    for graph in model.subgraphs:
+        for operator in graph.operators or []:
+            if names[operator.opcodeIndex] != "FULLY_CONNECTED":
+                continue
+            values, kernel = (graph.tensors[index] for index in operator.inputs[:2])
+            about = kernel.quantization
+            dynamic = values.type == types.FLOAT32 and kernel.type == types.INT8
+            if not dynamic or len(about.scale) == 1 or kernel.shape[1] >= _SCALE_BYTES:
+                continue
+            stored = np.asarray(model.buffers[kernel.buffer].data, np.uint8).view(np.int8)
+            scales = np.asarray(about.scale, np.float32)[:, None]
+            weights = stored.reshape(kernel.shape) * scales
+            scale = max(float(np.abs(weights).max()) / 127, np.finfo(np.float32).tiny)
+            about.scale, about.zeroPoint = np.array([scale], np.float32), np.zeros(1, np.int64)
+            about.quantizedDimension = 0
+            rounded = np.round(weights / scale).astype(np.int8)
+            _store(model, kernel, rounded)
+
+
+def _store(model: Any, tensor: Any, values: np.ndarray) -> None:
+    """Gives a tensor a buffer of its own: others may share the old one, which `compact` drops if not."""
+    buffer = runtime("schema_py_generated").BufferT()
+    buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    tensor.buffer = len(model.buffers) - 1
 
 
 def compact(model: Any) -> None:

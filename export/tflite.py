@@ -261,6 +261,7 @@ def _convert(
     inputs, outputs = _in_order(parsed, inputs, outputs)
     flatbuffer.advance(parsed)
     flatbuffer.widen_depthwise(parsed)
+    flatbuffer.share_scales(parsed)
     flatbuffer.compact(parsed)
     described = f"{type(model).__name__} {signature.name}, {quantization}, by keras-gen {__version__}"
     content = metadata.describe(

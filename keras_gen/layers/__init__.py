@@ -26,6 +26,7 @@ from keras_gen.layers.instance_normalization import InstanceNormalization
 from keras_gen.layers.instance_statistics import InstanceStatistics, spatial_moments
 from keras_gen.layers.reflection_padding import ReflectionPadding2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
+from keras_gen.layers.spatial_moments import SpatialMoments
 from keras_gen.layers.style_texture import StyleTexture2D
 from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
@@ -49,6 +50,7 @@ __all__ = [
     "ReflectionPadding2D",
     "Reshape",
     "ResizeConvolution2D",
+    "SpatialMoments",
     "SpectralNormalization",
     "StyleTexture2D",
     "UpSamplingConv2D",

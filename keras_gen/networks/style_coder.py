@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import keras
 
-from keras_gen.layers import Activation, Conv2D, ReflectionPadding2D, ResizeConvolution2D
+from keras_gen.layers import Activation, Conv2D, ReflectionPadding2D
+from keras_gen.layers.fixed_noise import FixedNoise2D
+from keras_gen.layers.resize_convolution import ResizeConvolution2D
+from keras_gen.layers.spatial_moments import SpatialMoments
+from keras_gen.networks.style_blocks import BLOCKS, NOISE, PERIOD, block_channels, normalized, painted
 from keras_gen.networks.vgg import vgg
 
 
@@ -33,23 +37,46 @@ def small_encoder(width: int = 16) -> keras.Model:
     return keras.Model(images, x, name="encoder")
 
 
-def style_decoder(channels: int = 512, *, width: int = 64) -> keras.Model:
-    """From features at an eighth of the size to images: the paper's decoder, mirrored from VGG's blocks.
+def style_decoder(
+    channels: int = 512,
+    *,
+    width: int = 16,
+    separable: bool = False,
+    blocks: int = BLOCKS,
+    code: int = 32,
+) -> keras.Model:
+    """From features at an eighth of the size to images: one layer up, and from there as `transformer_net`.
+
+    The paper's, VGG's blocks mirrored, has no normalization, and paints by the exchanged statistics as far as
+    they come through its layers. Here all layers know them: of the features' channel means and standard
+    deviations, which after the exchange are the painting's, a few numbers are made, and of these the scale
+    and offset of each normalization, as a style network learns them for a style.
 
     Args:
         channels: of the features.
-        width: channels before the last layer; twice and four times as many at a half and a quarter.
+        width: 6 times as many channels in the residual blocks.
+        separable: depthwise and pointwise convolutions in the residual blocks.
+        blocks: number of residual blocks.
+        code: how many numbers a style is.
 
     Returns:
         A network from features (batch, height / 8, width / 8, channels) to images in (-1, 1).
+
+    Reference: Exploring the structure of a real-time, arbitrary neural artistic stylization network, 2017,
+    arXiv:1705.06830, for normalizations by numbers that are predicted from a painting.
     """
-    features = x = keras.Input((None, None, channels), name="features")
-    for i, filters in enumerate((4 * width, 2 * width, width), 1):
-        x = ReflectionPadding2D(1, name=f"mix{i}_padding")(x)
-        x = Conv2D(filters, 3, activation="relu", name=f"mix{i}")(x)
-        x = ResizeConvolution2D(filters, 3, name=f"up{i}")(x)
-        x = Activation("relu", name=f"up{i}_relu")(x)
-    x = ReflectionPadding2D(1, name="colour_padding")(x)
-    x = Conv2D(3, 3, name="colour")(x)
-    outputs = Activation("tanh", dtype="float32", name="outputs")(x)
+    features = keras.Input((None, None, channels), name="features")
+    statistics = SpatialMoments(dtype="float32", name="statistics")(features)
+    # Up to their scale: some channels of VGG's are a thousand times as large as others.
+    x = keras.layers.LayerNormalization(dtype="float32", name="statistics_normalization")(statistics)
+    # As a blend of as many styles of equal weights, so that scales begin at some 1.
+    near = keras.initializers.RandomNormal(stddev=(2 * channels) ** -0.5 / code)
+    equal = keras.initializers.Constant(1 / code)
+    style = keras.layers.Dense(
+        code, kernel_initializer=near, bias_initializer=equal, dtype="float32", name="code"
+    )(x)
+    x = ResizeConvolution2D(block_channels(width) - NOISE, 3, name="up0")(features)
+    x = normalized(x, style, "up0")
+    x = FixedNoise2D(NOISE, PERIOD // 4, stride=4, name="noise")(x)
+    outputs = painted(x, style, width=width, separable=separable, blocks=blocks)
     return keras.Model(features, outputs, name="decoder")

@@ -5,17 +5,20 @@ from __future__ import annotations
 import keras
 
 from keras_gen.layers import Conv2D
-from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.fixed_noise import FixedNoise2D
-from keras_gen.layers.resize_convolution import ResizeConvolution2D
 from keras_gen.layers.style_texture import StyleTexture2D
+from keras_gen.networks.style_blocks import (
+    BLOCKS,
+    NOISE,
+    PERIOD,
+    block_channels,
+    convolution,
+    normalized,
+    painted,
+)
 
 #: Image sides that the network takes are multiples of this.
 MULTIPLE = 4
-#: Pixels after which its noise and textures repeat.
-PERIOD = 512
-_BLOCKS = 5
-_NOISE = 4  # channels
 
 
 def transformer_net(
@@ -23,7 +26,7 @@ def transformer_net(
     *,
     width: int = 16,
     separable: bool = False,
-    blocks: int = _BLOCKS,
+    blocks: int = BLOCKS,
     textured: bool = True,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks, and up by resize and convolution.
@@ -53,42 +56,16 @@ def transformer_net(
     images = keras.Input((None, None, 3), name="images")
     weights = keras.Input((styles,), name="weights")
 
-    def normalized(x, name, rectified=True):
-        x = ConditionalInstanceNormalization(styles, name=f"{name}_normalization")([x, weights])
-        return keras.layers.Activation("relu", name=f"{name}_relu")(x) if rectified else x
-
-    def convolution(x, filters, size, name, strides=1):
-        # Without a bias: the normalization would take it away again.
-        layer = Conv2D(filters, size, strides, padding="same", use_bias=False, name=name)
-        return layer(x)
-
-    def residual(x, name):
-        y = x
-        for part, rectified in (("a", True), ("b", False)):
-            if separable:
-                y = keras.layers.DepthwiseConv2D(
-                    3, padding="same", use_bias=False, name=f"{name}{part}_depthwise"
-                )(y)
-            y = convolution(y, 6 * width, 1 if separable else 3, f"{name}{part}")
-            y = normalized(y, f"{name}{part}", rectified)
-        return keras.layers.Add(name=f"{name}_sum")([x, y])
-
-    x = normalized(convolution(images, width, 5, "down1", 2), "down1")
-    x = normalized(convolution(x, 6 * width - _NOISE, 3, "down2", 2), "down2")
-    x = FixedNoise2D(_NOISE, PERIOD // MULTIPLE, stride=MULTIPLE, name="noise")(x)
+    channels = block_channels(width)
+    x = normalized(convolution(images, width, 5, "down1", 2), weights, "down1")
+    x = normalized(convolution(x, channels - NOISE, 3, "down2", 2), weights, "down2")
+    x = FixedNoise2D(NOISE, PERIOD // MULTIPLE, stride=MULTIPLE, name="noise")(x)
     if textured:
         learned = PERIOD // MULTIPLE // 2  # pixels of a texture's side
         texture = StyleTexture2D(styles, period=learned, stride=MULTIPLE, name="texture")([x, weights])
         # Textures begin with nothing, so the kernel does not: of two zeros neither would ever be learned.
         spread = keras.initializers.RandomNormal(stddev=0.3)
-        texture = Conv2D(6 * width, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
+        texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
         x = keras.layers.Add(name="texture_added")([x, texture])
-    for i in range(1, blocks + 1):
-        x = residual(x, f"block{i}")
-    x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), "up1")
-    x = normalized(convolution(x, 3 * width // 2, 3, "detail"), "detail")
-    # Small at first: a saturated tanh learns slowly.
-    faint = keras.initializers.VarianceScaling(0.1, "fan_avg", "uniform")
-    x = ResizeConvolution2D(3, 5, kernel_initializer=faint, name="up2")(x)
-    outputs = keras.layers.Activation("tanh", dtype="float32", name="outputs")(x)
+    outputs = painted(x, weights, width=width, separable=separable, blocks=blocks)
     return keras.Model([images, weights], outputs, name="transformer_net")

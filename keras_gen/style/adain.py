@@ -141,7 +141,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
     arXiv:1703.06868. Distillation by a linear map: FitNets: Hints for Thin Deep Nets, 2015, arXiv:1412.6550.
     """
 
-    # Without normalizations steps decide how large weights become: at 4e-3 pictures saturate.
+    # The encoder has no normalizations, so that steps decide how large its weights become.
     recommended_optimizer = functools.partial(optimizers.Muon, 1e-3)
 
     def __init__(
@@ -282,15 +282,16 @@ class AdaINStyleTransfer(FeedForwardStyle):
             raise ValueError(f"strength must be from 0 to 1; received {strength}.")
         shares = self._shares(len(paintings), weights, masks, image.shape[:2])
         content = self._encode(tf.constant(image[None]))
-        mixed: Any = 0.0
-        for painting, share in zip(paintings, shares, strict=True):
-            exchanged = adain(content, self._encode(reduced(tf.constant(painting[None]))))
-            if share.shape != ():
-                mask = reflected(tf.constant(share[None, ..., None]), MULTIPLE)
-                share = tf.image.resize(mask, content.shape[1:3], antialias=True)
-            mixed = mixed + share * exchanged
-        features = content + strength * (mixed - content)
-        return cropped(self._decode(features), image[None])[0].numpy()
+        exchanged = [adain(content, self._encode(reduced(tf.constant(one[None])))) for one in paintings]
+        if masks is None:
+            blended = tf.add_n([share * one for share, one in zip(shares, exchanged, strict=True)])
+            exchanged, shares = [blended], [np.float32(1)]
+        # Each region's painting is a whole picture: the decoder's layers know one painting's statistics.
+        picture = np.zeros_like(image)
+        for one, share in zip(exchanged, shares, strict=True):
+            painted = cropped(self._decode(content + strength * (one - content)), image[None])[0].numpy()
+            picture += share[..., None] * painted
+        return picture
 
     @staticmethod
     def _shares(count, weights, masks, size) -> list[np.ndarray]:

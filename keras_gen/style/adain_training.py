@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -29,7 +29,6 @@ from keras_gen.style.training import (
 
 _PREVIEWS = 6  # paintings on a sheet of previews
 _RECOLOURED = 0.5  # of the paintings: there are few, and the network is to learn any colours
-_ORDERS = list(itertools.permutations(range(3)))
 
 
 def windows(painting: np.ndarray, crop: int) -> np.ndarray:
@@ -56,7 +55,7 @@ def windows(painting: np.ndarray, crop: int) -> np.ndarray:
 
 
 def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) -> tf.data.Dataset:
-    """Each photograph with a window of a painting at random, some mirrored, some with colours exchanged.
+    """Each photograph with a window of a painting at random, some turned or mirrored, some of other hues.
 
     Args:
         photos: batches (batch, crop, crop, 3) in [-1, 1]; those of `photographs`, for instance.
@@ -69,21 +68,30 @@ def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) 
     counts = np.array([len(some) for some in paintings])
     first = tf.constant(np.cumsum(counts) - counts, tf.int32)
     counts, pixels = tf.constant(counts, tf.int32), tf.constant(np.concatenate(paintings))
-    orders = tf.constant(_ORDERS)
 
     def pair(images):
         state = tf.reduce_sum(tf.cast(tf.round(images[:, ::8, ::8] * 127.5), tf.int64))
         count = tf.shape(images)[0]
-        draws = tf.random.stateless_uniform((5, count), tf.stack([state, tf.cast(seed + 1, tf.int64)]))
+        draws = tf.random.stateless_uniform((6, count), tf.stack([state, tf.cast(seed + 1, tf.int64)]))
         painting = tf.cast(draws[0] * len(paintings), tf.int32)
         share = draws[1] * tf.cast(tf.gather(counts, painting), tf.float32)
         chosen = tf.gather(pixels, tf.gather(first, painting) + tf.cast(share, tf.int32))
-        chosen = tf.where(draws[2][:, None, None, None] < 0.5, chosen, chosen[:, :, ::-1])
-        order = tf.where(draws[3] < _RECOLOURED, tf.cast(draws[4] * len(_ORDERS), tf.int32), 0)
-        chosen = tf.gather(chosen, tf.gather(orders, order), axis=3, batch_dims=1)
-        return images, tf.cast(chosen, tf.float32) / 127.5 - 1.0
+        even = draws[..., None, None, None] < 0.5
+        chosen = tf.where(even[2], chosen, chosen[:, :, ::-1])
+        chosen = tf.where(even[5], chosen, tf.transpose(chosen, (0, 2, 1, 3)))
+        chosen = tf.cast(chosen, tf.float32) / 127.5 - 1.0
+        hues = _hues(tf.where(draws[3] < _RECOLOURED, draws[4], 0.0))
+        return images, tf.clip_by_value(tf.einsum("bhwi,bij->bhwj", chosen, hues), -1, 1)
 
     return photos.map(pair)
+
+
+def _hues(turns: tf.Tensor) -> tf.Tensor:
+    """Matrices (count, 3, 3) that turn colours (red, green, blue) about grey, by shares of a whole turn."""
+    angles = 2 * math.pi * turns[:, None, None]
+    grey = tf.fill((3, 3), 1 / 3)
+    across = tf.constant([[0.0, 1, -1], [-1, 0, 1], [1, -1, 0]]) / math.sqrt(3)
+    return tf.cos(angles) * (tf.eye(3) - grey) + grey + tf.sin(angles) * across
 
 
 def train_adain(
@@ -94,6 +102,7 @@ def train_adain(
     steps: int = 20000,
     width: int = 16,
     decoder_width: int = 16,
+    separable: bool = True,
     batch_size: int = 8,
     crop: int = 128,
     painting_size: int = 512,
@@ -119,6 +128,7 @@ def train_adain(
         steps: how many in all.
         width: of the `small_encoder`.
         decoder_width: of the `style_decoder`.
+        separable: lighter residual blocks of the decoder, for phones.
         batch_size: pairs a step.
         crop: side of the crops of photographs and paintings in pixels, at least 16.
         painting_size: longer side of the paintings in pixels.
@@ -159,7 +169,7 @@ def train_adain(
             say(reason)
             model = AdaINStyleTransfer(
                 small_encoder(width),
-                style_decoder(8 * width, width=decoder_width),
+                style_decoder(8 * width, width=decoder_width, separable=separable),
                 style_weight=style_weight,
                 total_variation_weight=total_variation_weight,
                 temporal_weight=temporal_weight,

@@ -108,10 +108,16 @@ def _transformer_net(model: FastStyleTransfer) -> dict[str, Any]:
 def _style_coder(network: StyleCoder) -> tuple[dict[str, Any], list[np.ndarray]]:
     encoder = {layer.name: layer for layer in network.encoder.layers}
     decoder = {layer.name: layer for layer in network.decoder.layers}
-    if "down1" not in encoder or "mix3" not in decoder:
+    if "down1" not in encoder or "up0" not in decoder:
         raise ValueError("Only a small_encoder and a style_decoder can be packed: VGG takes megabytes.")
     config = {
         "encoder": {"width": encoder["down1"].filters},
-        "decoder": {"channels": network.decoder.input_shape[-1], "width": decoder["mix3"].filters},
+        "decoder": {
+            "channels": network.decoder.input_shape[-1],
+            "width": decoder["detail"].filters * 2 // 3,
+            "separable": "block1a_depthwise" in decoder,
+            "blocks": sum(name.endswith("_sum") for name in decoder),
+            "code": decoder["code"].units,
+        },
     }
     return config, [*network.encoder.get_weights(), *network.decoder.get_weights()]

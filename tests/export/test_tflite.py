@@ -148,6 +148,23 @@ def test_depthwise_weights_of_dynamic_files_are_float(tmp_path):
     assert set(latency.measure(tmp_path / "a.tflite", runs=1).outside) <= {"MIRROR_PAD"}
 
 
+def test_weights_of_few_inputs_have_one_scale(style):
+    """A scale and zero point for each output would be more bytes than the texture of three styles."""
+    path, report = style("dynamic")
+    parsed = flatbuffer.read(path.read_bytes())
+    graph, names = parsed.subgraphs[0], [flatbuffer.name_of(code) for code in parsed.operatorCodes]
+    kernels = [
+        graph.tensors[operator.inputs[1]]
+        for operator in graph.operators
+        if names[operator.opcodeIndex] == "FULLY_CONNECTED"
+    ]
+    types = flatbuffer.runtime("schema_py_generated").TensorType
+    scales = {tuple(one.shape): len(one.quantization.scale) for one in kernels if one.type == types.INT8}
+    assert scales[64 * 64 * 6, 3] == 1
+    assert set(scales.values()) == {1}
+    assert report.differences["image"].psnr >= 30
+
+
 def test_pixels_go_in_and_out_as_uint8(models, style):
     path, report = style("float32", uint8=True)
     assert report.inputs["image"] == report.outputs["image"] == "uint8 1x64x64x3"

@@ -1,9 +1,11 @@
-"""The small encoder: sizes, and borders that it does not see."""
+"""The small encoder: sizes, and borders that it does not see; the decoder: by what it paints."""
 
 import keras
 import numpy as np
 
+from keras_gen.layers import ConditionalInstanceNormalization
 from keras_gen.networks.style_coder import small_encoder, style_decoder
+from keras_gen.networks.transformer_net import transformer_net
 
 
 def _image(*size):
@@ -32,3 +34,32 @@ def test_within_it_pads_as_same_does():
     padded = keras.ops.conv(image, first.kernel, 2, "same") + first.bias
     found = keras.Model(encoder.input, first.output)(image)
     np.testing.assert_allclose(found[:, :-1, :-1], padded[:, :-1, :-1], atol=1e-5)
+
+
+def test_every_normalization_of_the_decoder_knows_the_painting():
+    """Scales and offsets are linear in a code of the features' statistics, and of nothing else."""
+    keras.utils.set_random_seed(0)
+    decoder = style_decoder(16, width=4, blocks=1, code=5)
+    layers = [one for one in decoder.layers if isinstance(one, ConditionalInstanceNormalization)]
+    assert [one.name for one in layers] == [
+        f"{part}_normalization" for part in ("up0", "block1a", "block1b", "up1", "detail")
+    ]
+    codes = keras.Model(decoder.input, [one.input[1] for one in layers])
+    features = np.random.default_rng(0).uniform(0, 3, (1, 6, 8, 16)).astype("float32")
+    found = [code.numpy() for code in codes(features)]
+    assert found[0].shape == (1, 5)
+    for other in found[1:]:
+        np.testing.assert_array_equal(other, found[0])
+    # The same statistics in another order have the same code; other statistics have not.
+    np.testing.assert_allclose(codes(features[:, ::-1, ::-1])[0], found[0], atol=1e-6)
+    assert np.abs(codes(np.square(features))[0] - found[0]).max() > 1e-3
+
+
+def test_the_decoder_paints_by_the_layers_of_a_style_network():
+    decoder = style_decoder(16, width=4, separable=True, blocks=2, code=3)
+    network = transformer_net(3, width=4, separable=True, blocks=2)
+    painting = {one.name: one for one in network.layers}
+    shared = [one for one in decoder.layers if one.name in painting and one.weights]
+    assert len(shared) == 2 * 6 + 3 + 2  # blocks; ways up and detail; normalizations of these
+    for one in shared:
+        assert [w.shape for w in one.weights] == [w.shape for w in painting[one.name].weights]

@@ -18,9 +18,8 @@ RANDOM = {"backbone": "random"}
 
 
 def adain_model(**options):
-    model = AdaINStyleTransfer(
-        small_encoder(4), style_decoder(32, width=8), features=RANDOM, seed=3, **options
-    )
+    decoder = style_decoder(32, width=8, separable=True, blocks=2)
+    model = AdaINStyleTransfer(small_encoder(4), decoder, features=RANDOM, seed=3, **options)
     model.compile()
     return model
 
@@ -36,9 +35,8 @@ def _pairs(count=8):
 
 def test_learns_to_paint_in_the_colours_of_a_painting():
     model = adain_model(content_weight=0.0)
-    model.compile(keras.optimizers.Adam(0.01))
     history = model.fit(_pairs().batch(4), epochs=12, verbose=0).history
-    assert history["style"][-1] < 0.6 * history["style"][0]
+    assert history["style"][-1] < 0.3 * history["style"][0]
 
 
 def test_each_pair_is_weighed_by_its_own_painting():
