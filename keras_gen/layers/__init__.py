@@ -17,6 +17,7 @@ from keras.layers import (
 
 from keras_gen.layers.activation import LeakyReLU, leaky_relu
 from keras_gen.layers.batch_normalization import BatchNormalization
+from keras_gen.layers.channel_moments import ChannelMoments
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
 from keras_gen.layers.dropout import Dropout
@@ -26,13 +27,13 @@ from keras_gen.layers.instance_normalization import InstanceNormalization
 from keras_gen.layers.instance_statistics import InstanceStatistics, spatial_moments
 from keras_gen.layers.reflection_padding import ReflectionPadding2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
-from keras_gen.layers.spatial_moments import SpatialMoments
 from keras_gen.layers.style_texture import StyleTexture2D
 from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
 __all__ = [
     "Activation",
     "BatchNormalization",
+    "ChannelMoments",
     "ConditionalInstanceNormalization",
     "Conv2D",
     "Conv2DTranspose",
@@ -50,7 +51,6 @@ __all__ = [
     "ReflectionPadding2D",
     "Reshape",
     "ResizeConvolution2D",
-    "SpatialMoments",
     "SpectralNormalization",
     "StyleTexture2D",
     "UpSamplingConv2D",

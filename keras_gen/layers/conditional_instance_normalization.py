@@ -16,7 +16,8 @@ class ConditionalInstanceNormalization(keras.layers.Layer):
 
     `y = (x - mean) / sqrt(variance + epsilon) * (w @ gamma) + w @ beta`, with the mean and (biased) variance
     of one channel of one sample, and `w` the weights of the styles: one-hot for a single style, anything that
-    sums to one for a blend. A network of such layers holds many styles in shared convolutions.
+    sums to one for a blend, or a code that a network makes of a painting. A network of such layers holds many
+    styles in shared convolutions.
 
     Two means and one `rsqrt`, as in `InstanceNormalization`: it converts to a handful of built-in TFLite
     operators. Under `mixed_bfloat16` statistics, gamma and beta are float32 and only the result is rounded.
@@ -37,7 +38,7 @@ class ConditionalInstanceNormalization(keras.layers.Layer):
     """
 
     def __init__(self, styles: int, epsilon: float = 1e-5, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(autocast=False, **kwargs)  # weights that are no ones and zeros would be rounded
         if styles < 1 or not epsilon > 0:
             raise ValueError(
                 f"styles must be at least 1 and epsilon above zero; received {styles} and {epsilon}."

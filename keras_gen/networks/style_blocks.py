@@ -12,6 +12,8 @@ from keras_gen.layers.resize_convolution import ResizeConvolution2D
 
 #: Residual blocks of a network.
 BLOCKS = 5
+#: Pixels of an image to one of the features that the blocks take.
+STRIDE = 4
 #: Pixels after which noise and textures repeat.
 PERIOD = 512
 #: Channels of noise beside the features.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import keras
 
 from keras_gen.layers import Activation, Conv2D, ReflectionPadding2D
+from keras_gen.layers.channel_moments import ChannelMoments
 from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
-from keras_gen.layers.spatial_moments import SpatialMoments
-from keras_gen.networks.style_blocks import BLOCKS, NOISE, PERIOD, block_channels, normalized, painted
+from keras_gen.networks.style_blocks import BLOCKS, NOISE, PERIOD, STRIDE, block_channels, normalized, painted
 from keras_gen.networks.vgg import vgg
 
 
@@ -50,7 +50,8 @@ def style_decoder(
     The paper's, VGG's blocks mirrored, has no normalization, and paints by the exchanged statistics as far as
     they come through its layers. Here all layers know them: of the features' channel means and standard
     deviations, which after the exchange are the painting's, a few numbers are made, and of these the scale
-    and offset of each normalization, as a style network learns them for a style.
+    and offset of each normalization, as a style network learns them for a style. Noise, which repeats after
+    `PERIOD` pixels, and borders, which are zeros within, are as in `transformer_net`.
 
     Args:
         channels: of the features.
@@ -66,8 +67,8 @@ def style_decoder(
     arXiv:1705.06830, for normalizations by numbers that are predicted from a painting.
     """
     features = keras.Input((None, None, channels), name="features")
-    statistics = SpatialMoments(dtype="float32", name="statistics")(features)
-    # Up to their scale: some channels of VGG's are a thousand times as large as others.
+    statistics = ChannelMoments(dtype="float32", name="statistics")(features)
+    # Up to their common scale, in which encoders differ.
     x = keras.layers.LayerNormalization(dtype="float32", name="statistics_normalization")(statistics)
     # As a blend of as many styles of equal weights, so that scales begin at some 1.
     near = keras.initializers.RandomNormal(stddev=(2 * channels) ** -0.5 / code)
@@ -77,6 +78,6 @@ def style_decoder(
     )(x)
     x = ResizeConvolution2D(block_channels(width) - NOISE, 3, name="up0")(features)
     x = normalized(x, style, "up0")
-    x = FixedNoise2D(NOISE, PERIOD // 4, stride=4, name="noise")(x)
+    x = FixedNoise2D(NOISE, PERIOD // STRIDE, stride=STRIDE, name="noise")(x)
     outputs = painted(x, style, width=width, separable=separable, blocks=blocks)
     return keras.Model(features, outputs, name="decoder")

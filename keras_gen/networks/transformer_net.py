@@ -11,6 +11,7 @@ from keras_gen.networks.style_blocks import (
     BLOCKS,
     NOISE,
     PERIOD,
+    STRIDE,
     block_channels,
     convolution,
     normalized,
@@ -18,7 +19,7 @@ from keras_gen.networks.style_blocks import (
 )
 
 #: Image sides that the network takes are multiples of this.
-MULTIPLE = 4
+MULTIPLE = STRIDE
 
 
 def transformer_net(
@@ -59,10 +60,10 @@ def transformer_net(
     channels = block_channels(width)
     x = normalized(convolution(images, width, 5, "down1", 2), weights, "down1")
     x = normalized(convolution(x, channels - NOISE, 3, "down2", 2), weights, "down2")
-    x = FixedNoise2D(NOISE, PERIOD // MULTIPLE, stride=MULTIPLE, name="noise")(x)
+    x = FixedNoise2D(NOISE, PERIOD // STRIDE, stride=STRIDE, name="noise")(x)
     if textured:
-        learned = PERIOD // MULTIPLE // 2  # pixels of a texture's side
-        texture = StyleTexture2D(styles, period=learned, stride=MULTIPLE, name="texture")([x, weights])
+        learned = PERIOD // STRIDE // 2  # pixels of a texture's side
+        texture = StyleTexture2D(styles, period=learned, stride=STRIDE, name="texture")([x, weights])
         # Textures begin with nothing, so the kernel does not: of two zeros neither would ever be learned.
         spread = keras.initializers.RandomNormal(stddev=0.3)
         texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)

@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from keras_gen import optimizers
 from keras_gen.layers import Conv2D
+from keras_gen.layers.image_origin import ImageOrigin
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
@@ -205,24 +206,34 @@ class AdaINStyleTransfer(FeedForwardStyle):
     # Training.
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """Photographs and paintings, checked to be in [-1, 1], and what `motion` adds."""
+        """Photographs and paintings, checked to be in [-1, 1], `origins` and what `motion` adds."""
         if not isinstance(data, (tuple, list)) or len(data) != 2:
             raise ValueError(
                 "AdaINStyleTransfer trains on pairs (photographs, paintings): zip two data sets with "
                 "tf.data.Dataset.zip."
             )
         images, paintings = self.images_of(data[0]), self.images_of(data[1])
-        return images, paintings, *self.motion(images, stream)
+        return images, paintings, self.origins(images, stream), *self.motion(images, stream)
 
     def losses_of(self, network, *examples, training=False):
-        """The loss and its parts on photographs and paintings; see `FeedForwardStyle`."""
-        images, paintings, *motion = examples
+        """The loss and its parts; see `FeedForwardStyle`.
+
+        Args:
+            network: the trained one, or its moving average.
+            *examples: photographs, paintings, where each photograph begins in the plane (or None, or nothing:
+                all at its beginning), and what `motion` gave.
+            training: passed to the network.
+        """
+        images, paintings, *others = examples
+        origins, *motion = others or [None]
         # As `stylize` does it: zeros within reach of the loss would tell the networks where a border is.
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
         def paint(photographs):
             codes = network.encode(reflected(photographs, MULTIPLE), training)
-            return cropped(network.decode(adain(codes, painting_codes), training), photographs), codes
+            with ImageOrigin(origins):
+                pictures = network.decode(adain(codes, painting_codes), training)
+            return cropped(pictures, photographs), codes
 
         pictures, codes = paint(images)
         content, style = self.vgg_features(images), self.vgg_features(paintings)
@@ -263,8 +274,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 pixels it is reduced to that.
             strength: from 0, the content's own statistics, to 1, the painting's.
             weights: of several paintings, at least 0; equal where None.
-            masks: instead of weights: for each painting (height, width), at least 0, the share that it has
-                of each pixel.
+            masks: instead of weights: for each painting (height, width), at least 0, the share that its
+                picture has of each pixel; where a mask ends at once, so does the picture.
 
         Returns:
             float32 (height, width, 3) in [-1, 1].

@@ -72,26 +72,33 @@ def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) 
     def pair(images):
         state = tf.reduce_sum(tf.cast(tf.round(images[:, ::8, ::8] * 127.5), tf.int64))
         count = tf.shape(images)[0]
-        draws = tf.random.stateless_uniform((6, count), tf.stack([state, tf.cast(seed + 1, tf.int64)]))
+        draws = tf.random.stateless_uniform((7, count), tf.stack([state, tf.cast(seed + 1, tf.int64)]))
         painting = tf.cast(draws[0] * len(paintings), tf.int32)
         share = draws[1] * tf.cast(tf.gather(counts, painting), tf.float32)
         chosen = tf.gather(pixels, tf.gather(first, painting) + tf.cast(share, tf.int32))
-        even = draws[..., None, None, None] < 0.5
-        chosen = tf.where(even[2], chosen, chosen[:, :, ::-1])
-        chosen = tf.where(even[5], chosen, tf.transpose(chosen, (0, 2, 1, 3)))
+        mirrored, turned = (draws[i][:, None, None, None] < 0.5 for i in (2, 5))
+        chosen = tf.where(turned, tf.transpose(chosen, (0, 2, 1, 3)), chosen)
+        chosen = tf.where(mirrored, chosen[:, :, ::-1], chosen)
         chosen = tf.cast(chosen, tf.float32) / 127.5 - 1.0
-        hues = _hues(tf.where(draws[3] < _RECOLOURED, draws[4], 0.0))
-        return images, tf.clip_by_value(tf.einsum("bhwi,bij->bhwj", chosen, hues), -1, 1)
+        hues = _hues(draws[4], draws[6] < 0.5)
+        recoloured = tf.clip_by_value(tf.einsum("bhwi,bij->bhwj", chosen, hues), -1, 1)
+        return images, tf.where(draws[3][:, None, None, None] < _RECOLOURED, recoloured, chosen)
 
     return photos.map(pair)
 
 
-def _hues(turns: tf.Tensor) -> tf.Tensor:
-    """Matrices (count, 3, 3) that turn colours (red, green, blue) about grey, by shares of a whole turn."""
+def _hues(turns: tf.Tensor, exchanged: tf.Tensor) -> tf.Tensor:
+    """Matrices (count, 3, 3) that give colours (red, green, blue) other hues, and leave greys as they are.
+
+    Args:
+        turns: about grey, in shares of a whole turn.
+        exchanged: whether red and blue are exchanged after that.
+    """
     angles = 2 * math.pi * turns[:, None, None]
     grey = tf.fill((3, 3), 1 / 3)
     across = tf.constant([[0.0, 1, -1], [-1, 0, 1], [1, -1, 0]]) / math.sqrt(3)
-    return tf.cos(angles) * (tf.eye(3) - grey) + grey + tf.sin(angles) * across
+    turned = tf.cos(angles) * (tf.eye(3) - grey) + grey + tf.sin(angles) * across
+    return tf.where(exchanged[:, None, None], turned[..., ::-1], turned)
 
 
 def train_adain(

@@ -10,14 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.layers.image_origin import ImageOrigin
-from keras_gen.networks.transformer_net import MULTIPLE, PERIOD
+from keras_gen.networks.transformer_net import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS
 from keras_gen.style.pictures import checked
-from keras_gen.style.tiles import STRIDE
 
 
 def _painted(network, images, weights, training, origins=None) -> tf.Tensor:
@@ -147,10 +146,7 @@ class FastStyleTransfer(FeedForwardStyle):
         images, count = self.images_of(data), len(self.styles)
         draws = stream.uniform(tf.shape(images)[0], ())
         weights = tf.one_hot(tf.cast(draws * count, tf.int32), count)
-        # Each somewhere else in the plane, so that the textures are learned in all their parts.
-        places = stream.uniform(tf.shape(images)[0], (2,))
-        origins = STRIDE * tf.cast(places * (PERIOD // STRIDE), tf.int32)
-        return images, weights, origins, *self.motion(images, stream)
+        return images, weights, self.origins(images, stream), *self.motion(images, stream)
 
     def losses_of(self, network, *examples, training=False):
         """The loss and its parts; see `FeedForwardStyle`.

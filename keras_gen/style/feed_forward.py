@@ -13,6 +13,7 @@ from keras_gen import optimizers
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.distribute import at_least_one, replica_count
 from keras_gen.models.base import GenerativeModel
+from keras_gen.networks.style_blocks import PERIOD
 from keras_gen.random import RandomStream
 from keras_gen.style.features import Features
 from keras_gen.style.perceptual import (
@@ -24,6 +25,7 @@ from keras_gen.style.perceptual import (
     tone_losses,
 )
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
+from keras_gen.style.tiles import STRIDE
 
 _LOSSES = ("loss", "content", "style", "total_variation")
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
@@ -167,6 +169,14 @@ class FeedForwardStyle(GenerativeModel):
             "style": tf.reduce_mean(style),
             "total_variation": variation,
         }
+
+    def origins(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
+        """Where in the plane each image begins: int32 (batch, 2), at random.
+
+        So noise and textures, which lie still there, are learned in all their parts.
+        """
+        places = stream.uniform(tf.shape(images)[0], (2,))
+        return STRIDE * tf.cast(places * (PERIOD // STRIDE), tf.int32)
 
     def motion(self, images: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, ...]:
         """What `examples` adds for the temporal loss: images moved, and the flow; nothing at weight 0."""

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_gen import atomic
+from keras_gen.networks.style_blocks import NOISE, block_channels
 from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.style.adain import AdaINStyleTransfer, StyleCoder
@@ -114,7 +115,7 @@ def _style_coder(network: StyleCoder) -> tuple[dict[str, Any], list[np.ndarray]]
         "encoder": {"width": encoder["down1"].filters},
         "decoder": {
             "channels": network.decoder.input_shape[-1],
-            "width": decoder["detail"].filters * 2 // 3,
+            "width": (decoder["up0"].filters + NOISE) // block_channels(1),
             "separable": "block1a_depthwise" in decoder,
             "blocks": sum(name.endswith("_sum") for name in decoder),
             "code": decoder["code"].units,

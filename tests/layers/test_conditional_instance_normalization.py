@@ -44,6 +44,14 @@ def test_statistics_are_float32_under_mixed_precision():
     np.testing.assert_allclose(tf.cast(result, tf.float32), exact, atol=0.02)
 
 
+def test_codes_are_not_rounded():
+    layer = ConditionalInstanceNormalization(2, dtype="mixed_bfloat16")
+    layer.build([(1, 4, 4, 1), (1, 2)])
+    layer.beta.assign(np.ones((2, 1)))
+    result = layer([tf.ones((1, 4, 4, 1), tf.bfloat16), np.float32([[1.001, -1]])])
+    np.testing.assert_allclose(tf.cast(result, tf.float32), 0.001, rtol=0.01)  # of 1.001 bfloat16 makes 1
+
+
 def test_config():
     layer = ConditionalInstanceNormalization(5, epsilon=1e-3)
     again = ConditionalInstanceNormalization.from_config(layer.get_config())

@@ -6,7 +6,8 @@ import pytest
 import tensorflow as tf
 
 from keras_gen.layers import ImageOrigin
-from keras_gen.networks.transformer_net import PERIOD, transformer_net
+from keras_gen.networks.style_blocks import PERIOD
+from keras_gen.networks.transformer_net import transformer_net
 
 
 @pytest.mark.parametrize("separable", [False, True])

@@ -11,6 +11,8 @@ from keras_gen.image import load_image
 from keras_gen.networks.style_coder import small_encoder, style_decoder, vgg_encoder
 from keras_gen.style import AdaINStyleTransfer, pack, pretrained
 from keras_gen.style.adain import reduced
+from keras_gen.style.borders import cropped, reflected
+from keras_gen.style.operators import adain
 from keras_gen.style.perceptual import tone_losses
 from keras_gen.style.pictures import fitted
 
@@ -18,7 +20,7 @@ RANDOM = {"backbone": "random"}
 
 
 def adain_model(**options):
-    decoder = style_decoder(32, width=8, separable=True, blocks=2)
+    decoder = style_decoder(32, width=7, separable=True, blocks=2, code=6)
     model = AdaINStyleTransfer(small_encoder(4), decoder, features=RANDOM, seed=3, **options)
     model.compile()
     return model
@@ -133,7 +135,14 @@ def test_strength_and_weights_interpolate_features():
     )
     half = model.stylize(IMAGE, [PLAIN, STRIPES])
     np.testing.assert_array_equal(half, model.stylize(IMAGE, [PLAIN, STRIPES], weights=[3, 3]))
-    assert np.abs(plain - stripes).max() > np.abs(half - plain).max() > 0
+    content, *paintings = (model.network.encode(reflected(x[None], 8)) for x in (IMAGE, PLAIN, STRIPES))
+    exchanged = [adain(content, painting) for painting in paintings]
+    for strength in (1, 0.3):
+        features = content + strength * ((exchanged[0] + exchanged[1]) / 2 - content)
+        expected = cropped(model.network.decode(features), IMAGE[None])[0]
+        found = model.stylize(IMAGE, [PLAIN, STRIPES], strength)
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert np.abs(plain - stripes).max() > 1e-3
 
 
 def test_masks_give_each_region_its_painting():
@@ -143,8 +152,10 @@ def test_masks_give_each_region_its_painting():
     left[:, :64] = 1
     both = model.stylize(image, [PLAIN, STRIPES], masks=[left, 1 - left])
     plain, stripes = model.stylize(image, PLAIN), model.stylize(image, STRIPES)
-    np.testing.assert_allclose(both[:, :24], plain[:, :24], atol=1e-4)
-    np.testing.assert_allclose(both[:, 104:], stripes[:, 104:], atol=1e-4)
+    np.testing.assert_allclose(both[:, :64], plain[:, :64], atol=1e-6)
+    np.testing.assert_allclose(both[:, 64:], stripes[:, 64:], atol=1e-6)
+    shared = model.stylize(image, [PLAIN, STRIPES], masks=[1 + 0 * left, 3 + 0 * left])
+    np.testing.assert_allclose(shared, 0.25 * plain + 0.75 * stripes, atol=1e-6)
 
 
 def test_errors():

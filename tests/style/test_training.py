@@ -9,13 +9,14 @@ import types
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 
 from keras_gen.callbacks import TrainingInterrupted
 from keras_gen.data import set_epoch
 from keras_gen.networks.vgg import vgg16
 from keras_gen.runs.folder import Run
-from keras_gen.style.adain_training import paired, windows
+from keras_gen.style.adain_training import _hues, paired, windows
 from keras_gen.style.photographs import photographs
 from keras_gen.style.settings import recall, remember
 from keras_gen.style.training import Cosine, find_paintings, read_painting, train_style
@@ -171,6 +172,28 @@ def test_pairs_are_the_same_in_a_resumed_epoch_and_show_every_painting(folder):
     assert len(np.unique(drawn.sum(-1).round(3))) == 3
     recoloured = drawn[np.ptp(drawn, axis=-1) > 0.1]
     assert {0, 1, 2} == set(recoloured.argmin(-1).tolist())
+
+
+def test_windows_are_turned_and_mirrored(folder):
+    """A gradient that rises downwards is seen to rise to either side as well."""
+    ramp = np.broadcast_to(np.linspace(0, 255, 16)[:, None], (1, 16, 16, 3)).astype(np.uint8)
+    pairs = paired(photographs(str(folder / "photographs"), 16, 2, seed=3), [ramp], seed=3)
+    corners = {
+        tuple((one[[0, 0, 15, 15], [0, 15, 0, 15]].mean(-1) > 0).tolist())
+        for _ in range(12)
+        for _, styles in pairs
+        for one in styles.numpy()
+    }
+    assert corners == {(False, True, False, True), (True, False, True, False), (False, False, True, True)}
+
+
+def test_hues_turn_about_grey():
+    turns = _hues(tf.constant([0.0, 1 / 3, 0.17, 0.0]), tf.constant([False, False, False, True])).numpy()
+    np.testing.assert_allclose(turns[0], np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(turns[1], np.roll(np.eye(3), 1, 1), atol=1e-6)
+    np.testing.assert_allclose(turns[2] @ turns[2].T, np.eye(3), atol=1e-6)
+    np.testing.assert_allclose(np.ones(3) @ turns[2], np.ones(3), atol=1e-6)
+    np.testing.assert_allclose(turns[3], np.eye(3)[::-1], atol=1e-6)
 
 
 def test_a_painting_is_read_as_any_picture(tmp_path):

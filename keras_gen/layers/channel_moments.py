@@ -11,10 +11,10 @@ from keras_gen.layers.instance_statistics import spatial_moments
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
-class SpatialMoments(keras.layers.Layer):
+class ChannelMoments(keras.layers.Layer):
     """The mean of each channel of each sample over space, and after these the standard deviations.
 
-    Within an `InstanceStatistics` block they are those that it gives.
+    Within an `InstanceStatistics` block they are those that it gives: of one that is `joint`, one sample's.
 
     Args:
         epsilon: positive number added to the variance.
