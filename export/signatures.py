@@ -261,8 +261,8 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
             tf.reshape(statistics[:, i : i + 1], (-1, 1, 1, channels)) for i in range(2)
         )
         exchanged = (content - mean) / deviation * new_deviation + new_mean
-        mixed = content + _per_image(strength) * (exchanged - content)
-        return {"image": cropped(model.sampler.decode(mixed), image)}
+        painted = cropped(model.sampler.decode(exchanged), image)
+        return {"image": image + _per_image(strength) * (painted - image)}
 
     def stylize(image, style, strength):
         return stylize_encoded(image, **encode_style(style), strength=strength)

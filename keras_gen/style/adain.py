@@ -272,7 +272,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             image: float32 (height, width, 3) in [-1, 1], of any size.
             style: a painting, float32 (any height, any width, 3) in [-1, 1], or several; of more than 512
                 pixels it is reduced to that.
-            strength: from 0, the content's own statistics, to 1, the painting's.
+            strength: from 0, the image as it is, to 1.
             weights: of several paintings, at least 0; equal where None.
             masks: instead of weights: for each painting (height, width), at least 0, the share that its
                 picture has of each pixel; where a mask ends at once, so does the picture.
@@ -300,9 +300,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         # Each region's painting is a whole picture: the decoder's layers know one painting's statistics.
         picture = np.zeros_like(image)
         for one, share in zip(exchanged, shares, strict=True):
-            painted = cropped(self._decode(content + strength * (one - content)), image[None])[0].numpy()
-            picture += share[..., None] * painted
-        return picture
+            picture += share[..., None] * cropped(self._decode(one), image[None])[0].numpy()
+        return picture if strength == 1 else image + np.float32(strength) * (picture - image)
 
     @staticmethod
     def _shares(count, weights, masks, size) -> list[np.ndarray]:

@@ -166,7 +166,6 @@ def adain(
     model: Any,
     paintings: Mapping[str, np.ndarray],
     weights: Sequence[float],
-    strength: float = 1.0,
     **options: Any,
 ) -> Painter:
     """Paints in the style of any paintings by one pass of an `AdaINStyleTransfer`, at any size.
@@ -175,11 +174,7 @@ def adain(
         model: The model.
         paintings: float32 (height, width, 3) in [-1, 1], by file; their strokes come out at their size.
         weights: Of the paintings.
-        strength: From 0, the picture's own statistics of features, to 1, the paintings'.
         **options: Of `Painter`.
-
-    Raises:
-        ValueError: `strength` is out of range.
     """
     import tensorflow as tf
 
@@ -188,8 +183,6 @@ def adain(
     from keras_gen.style.borders import MARGIN, reflected
     from keras_gen.style.tiles import Tiled
 
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength must be from 0 to 1; received {strength}.")
     encoder, decode = model.sampler.encoder, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
@@ -202,7 +195,7 @@ def adain(
         mixed = tf.add_n(
             [share * exchanged(content, style) for share, style in zip(shares, styles, strict=True)]
         )
-        return decode(content + strength * (mixed - content))
+        return decode(mixed)
 
     return Painter(Tiled(network, overlap=256, margin=MARGIN, multiple=MULTIPLE), **options)
 
