@@ -31,7 +31,7 @@ def video(
     ] = None,
     momentum: Annotated[
         float | None,
-        typer.Option(help="Against flicker: share of the frame before, 0 for none.  [default: 0.7]"),
+        typer.Option(help="Against flicker: share of the frame before, 0 for none.  [default: 0.75]"),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Run of train-style, or a .keras file, in place of the package's.")
