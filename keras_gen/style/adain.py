@@ -296,7 +296,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         exchanged = [adain(content, self._encode(reduced(tf.constant(one[None])))) for one in paintings]
         if masks is None:
             blended = tf.add_n([share * one for share, one in zip(shares, exchanged, strict=True)])
-            exchanged, shares = [blended], [np.float32(1)]
+            exchanged, shares = [blended], [np.ones((), np.float32)]
         # Each region's painting is a whole picture: the decoder's layers know one painting's statistics.
         picture = np.zeros_like(image)
         for one, share in zip(exchanged, shares, strict=True):
