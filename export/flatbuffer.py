@@ -7,6 +7,7 @@ A TFLite file is a FlatBuffer. Here it is the object API's `ModelT` of the runti
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 import flatbuffers
@@ -146,18 +147,12 @@ def widen_depthwise(model: Any) -> None:
     leaves alone of itself.
     """
     types = runtime("schema_py_generated").TensorType
-    names = [name_of(code) for code in model.operatorCodes]
-    for graph in model.subgraphs:
-        for operator in graph.operators or []:
-            if names[operator.opcodeIndex] != "DEPTHWISE_CONV_2D":
-                continue
-            images, kernel = (graph.tensors[index] for index in operator.inputs[:2])
-            if images.type == types.FLOAT32 and kernel.type == types.INT8:
-                stored = np.asarray(model.buffers[kernel.buffer].data, np.uint8).view(np.int8)
-                scale = np.asarray(kernel.quantization.scale, np.float32)  # of each channel, the last axis
-                values = stored.reshape(kernel.shape).astype(np.float32) * scale
-                _store(model, kernel, values)
-                kernel.type, kernel.quantization = types.FLOAT32, None
+    for images, kernel in _weighted(model, "DEPTHWISE_CONV_2D"):
+        if images.type == types.FLOAT32 and kernel.type == types.INT8:
+            # A scale of each channel, the last axis.
+            scale = np.asarray(kernel.quantization.scale, np.float32)
+            _store(model, kernel, _stored(model, kernel).astype(np.float32) * scale)
+            kernel.type, kernel.quantization = types.FLOAT32, None
 
 
 def share_scales(model: Any) -> None:
@@ -167,24 +162,31 @@ def share_scales(model: Any) -> None:
     inputs than that, more than its weights.
     """
     types = runtime("schema_py_generated").TensorType
+    for values, kernel in _weighted(model, "FULLY_CONNECTED"):
+        about = kernel.quantization
+        dynamic = values.type == types.FLOAT32 and kernel.type == types.INT8
+        if not dynamic or len(about.scale) == 1 or kernel.shape[1] >= _SCALE_BYTES:
+            continue
+        weights = _stored(model, kernel) * np.asarray(about.scale, np.float32)[:, None]
+        scale = max(float(np.abs(weights).max()) / 127, np.finfo(np.float32).tiny)
+        about.scale, about.zeroPoint = np.array([scale], np.float32), np.zeros(1, np.int64)
+        about.quantizedDimension = 0
+        _store(model, kernel, np.round(weights / scale).astype(np.int8))
+
+
+def _weighted(model: Any, name: str) -> Iterator[tuple[Any, Any]]:
+    """The first input and the weights of every operator of that name."""
     names = [name_of(code) for code in model.operatorCodes]
     for graph in model.subgraphs:
         for operator in graph.operators or []:
-            if names[operator.opcodeIndex] != "FULLY_CONNECTED":
-                continue
-            values, kernel = (graph.tensors[index] for index in operator.inputs[:2])
-            about = kernel.quantization
-            dynamic = values.type == types.FLOAT32 and kernel.type == types.INT8
-            if not dynamic or len(about.scale) == 1 or kernel.shape[1] >= _SCALE_BYTES:
-                continue
-            stored = np.asarray(model.buffers[kernel.buffer].data, np.uint8).view(np.int8)
-            scales = np.asarray(about.scale, np.float32)[:, None]
-            weights = stored.reshape(kernel.shape) * scales
-            scale = max(float(np.abs(weights).max()) / 127, np.finfo(np.float32).tiny)
-            about.scale, about.zeroPoint = np.array([scale], np.float32), np.zeros(1, np.int64)
-            about.quantizedDimension = 0
-            rounded = np.round(weights / scale).astype(np.int8)
-            _store(model, kernel, rounded)
+            if names[operator.opcodeIndex] == name:
+                values, weights = (graph.tensors[index] for index in operator.inputs[:2])
+                yield values, weights
+
+
+def _stored(model: Any, tensor: Any) -> np.ndarray:
+    """The whole numbers of an 8-bit tensor."""
+    return np.asarray(model.buffers[tensor.buffer].data, np.uint8).view(np.int8).reshape(tensor.shape)
 
 
 def _store(model: Any, tensor: Any, values: np.ndarray) -> None:
