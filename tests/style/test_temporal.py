@@ -77,8 +77,9 @@ def test_any_style_has_it_too():
     model = AdaINStyleTransfer(small_encoder(4), style_decoder(32, width=4), temporal_weight=2.0, **options)
     assert model.get_config()["temporal_weight"] == 2
     images = tf.constant(photographs(2))
-    found = model.losses_of(model.network, *model.examples((images, images), RandomStream(0, 0)))
-    alone = model.losses_of(model.network, images, images)
+    images, paintings, origins, *motion = model.examples((images, images), RandomStream(0, 0))
+    found = model.losses_of(model.network, images, paintings, origins, *motion)
+    alone = model.losses_of(model.network, images, paintings, origins)
     np.testing.assert_allclose(found["loss"], alone["loss"] + 2 * found["temporal"], rtol=1e-5)
     with pytest.raises(ValueError, match="temporal_weight must be at least 0"):
         AdaINStyleTransfer(small_encoder(4), style_decoder(32, width=4), temporal_weight=-1.0)
