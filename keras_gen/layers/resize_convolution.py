@@ -24,6 +24,7 @@ class ResizeConvolution2D(keras.layers.Layer):
         filters: number of output channels.
         kernel_size: an odd whole number.
         kernel_initializer: initializer of the kernel.
+        use_bias: whether a bias is added; a normalization would take it away again.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, height, width, channels)`; output shape: `(batch, 2 height, 2 width, filters)`.
@@ -35,13 +36,18 @@ class ResizeConvolution2D(keras.layers.Layer):
     """
 
     def __init__(
-        self, filters: int, kernel_size: int = 3, kernel_initializer: Any = "glorot_uniform", **kwargs: Any
+        self,
+        filters: int,
+        kernel_size: int = 3,
+        kernel_initializer: Any = "glorot_uniform",
+        use_bias: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if kernel_size % 2 != 1:
             raise ValueError(f"kernel_size must be odd; received {kernel_size}.")
         self.filters, self.kernel_size = int(filters), int(kernel_size)
-        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_initializer, self.use_bias = keras.initializers.get(kernel_initializer), bool(use_bias)
 
     def build(self, input_shape: Any) -> None:
         size = self.kernel_size
@@ -50,7 +56,8 @@ class ResizeConvolution2D(keras.layers.Layer):
             shape=(size, size, input_shape[-1], self.filters),
             initializer=self.kernel_initializer,
         )
-        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+        if self.use_bias:
+            self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def call(self, inputs: Any) -> Any:
         kernel = tf.convert_to_tensor(self.kernel)
@@ -60,7 +67,8 @@ class ResizeConvolution2D(keras.layers.Layer):
         size, channels = meets.shape[1], kernel.shape[2]
         small = tf.reshape(small, (size, size, channels, 4 * self.filters))
         outputs = tf.nn.conv2d(inputs, small, 1, "SAME")
-        outputs = tf.nn.bias_add(outputs, tf.tile(tf.convert_to_tensor(self.bias), [4]))
+        if self.use_bias:
+            outputs = tf.nn.bias_add(outputs, tf.tile(tf.convert_to_tensor(self.bias), [4]))
         return tf.nn.depth_to_space(outputs, 2)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -73,6 +81,7 @@ class ResizeConvolution2D(keras.layers.Layer):
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "use_bias": self.use_bias,
         }
 
 

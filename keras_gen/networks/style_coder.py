@@ -76,7 +76,7 @@ def style_decoder(
     style = keras.layers.Dense(
         code, kernel_initializer=near, bias_initializer=equal, dtype="float32", name="code"
     )(x)
-    x = ResizeConvolution2D(block_channels(width) - NOISE, 3, name="up0")(features)
+    x = ResizeConvolution2D(block_channels(width) - NOISE, 3, use_bias=False, name="up0")(features)
     x = normalized(x, style, "up0")
     x = FixedNoise2D(NOISE, PERIOD // STRIDE, stride=STRIDE, name="noise")(x)
     outputs = painted(x, style, width=width, separable=separable, blocks=blocks)

@@ -37,3 +37,16 @@ def test_config_and_bfloat16():
 def test_an_even_kernel_is_refused():
     with pytest.raises(ValueError, match="odd; received 4"):
         ResizeConvolution2D(3, 4)
+
+
+def test_without_a_bias_it_is_the_kernel_alone():
+    images = np.random.default_rng(0).normal(size=(1, 4, 5, 3)).astype("float32")
+    layer, plain = ResizeConvolution2D(2), ResizeConvolution2D(2, use_bias=False)
+    layer.build(images.shape)
+    plain.build(images.shape)
+    plain.set_weights(layer.get_weights()[:1])
+    layer.bias.assign([1.0, -2.0])
+    np.testing.assert_allclose(
+        layer(images) - plain(images), np.broadcast_to([1, -2], (1, 8, 10, 2)), atol=1e-5
+    )
+    assert ResizeConvolution2D.from_config(plain.get_config()).use_bias is False

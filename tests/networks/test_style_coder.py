@@ -60,6 +60,7 @@ def test_the_decoder_paints_by_the_layers_of_a_style_network():
     network = transformer_net(3, width=4, separable=True, blocks=2)
     painting = {one.name: one for one in network.layers}
     shared = [one for one in decoder.layers if one.name in painting and one.weights]
+    assert len(decoder.get_layer("up0").weights) == 1  # its normalization would take a bias away again
     assert len(shared) == 2 * 6 + 3 + 2  # blocks; ways up and detail; normalizations of these
     for one in shared:
         assert [w.shape for w in one.weights] == [w.shape for w in painting[one.name].weights]
