@@ -99,11 +99,17 @@ def _transformer_net(model: FastStyleTransfer) -> dict[str, Any]:
         raise ValueError("Only a transformer_net can be packed.")
     options = {
         "width": layers["down1"].filters,
-        "separable": "block1a_depthwise" in layers,
-        "blocks": sum(name.endswith("_sum") for name in layers),
+        **_blocks(layers),
         "textured": "texture" in layers,
     }
     return {"styles": list(model.styles), "network": options}
+
+
+def _blocks(layers: dict[str, keras.layers.Layer]) -> dict[str, Any]:
+    return {
+        "separable": "block1a_depthwise" in layers,
+        "blocks": sum(name.endswith("_sum") for name in layers),
+    }
 
 
 def _style_coder(network: StyleCoder) -> tuple[dict[str, Any], list[np.ndarray]]:
@@ -116,8 +122,7 @@ def _style_coder(network: StyleCoder) -> tuple[dict[str, Any], list[np.ndarray]]
         "decoder": {
             "channels": network.decoder.input_shape[-1],
             "width": (decoder["up0"].filters + NOISE) // block_channels(1),
-            "separable": "block1a_depthwise" in decoder,
-            "blocks": sum(name.endswith("_sum") for name in decoder),
+            **_blocks(decoder),
             "code": decoder["code"].units,
         },
     }

@@ -231,8 +231,8 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor
     rows = max(1, min(round(math.sqrt(count * height / width)), math.ceil(height / side)))
     columns = max(1, min(round(count / rows), math.ceil(width / side)))
     tops, lefts = (
-        np.linspace(0, length - side, count).astype(int)
-        for length, count in ((height, rows), (width, columns))
+        np.linspace(0, length - side, number).astype(int)
+        for length, number in ((height, rows), (width, columns))
     )
     places = [(top, left) for top in tops for left in lefts]
     patches = np.stack([image[top : top + side, left : left + side] for top, left in places])

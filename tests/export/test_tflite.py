@@ -166,9 +166,8 @@ def test_weights_of_few_inputs_have_one_scale(models, style):
     (scale,) = texture.quantization.scale
     stored = np.asarray(parsed.buffers[texture.buffer].data, np.uint8).view(np.int8)
     exact = models("fast").network.get_layer("texture").textures.numpy().T
-    ratio = (
-        np.abs(stored * scale).max() / np.abs(exact).max()
-    )  # the layer's own gain is in the file or is not
+    # The layer's own gain is in the file's weights or is not.
+    ratio = np.abs(stored * scale).max() / np.abs(exact).max()
     np.testing.assert_allclose(stored.reshape(exact.shape) * scale, ratio * exact, atol=scale)
 
 
