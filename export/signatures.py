@@ -25,9 +25,8 @@ from keras_gen.models.conditional_vae import ConditionalVAE
 from keras_gen.models.latent_variable import LatentVariableModel
 from keras_gen.models.vae import VAE
 from keras_gen.models.vqvae import VQVAE
-from keras_gen.networks.transformer_net import MULTIPLE
+from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import rows
-from keras_gen.style.adain import MULTIPLE as ADAIN_MULTIPLE
 from keras_gen.style.adain import AdaINStyleTransfer, reduced
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.fast import FastStyleTransfer
@@ -246,7 +245,7 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
     statistics = Port("statistics", "statistics", (2, channels), description=about)
 
     def features(image):
-        encoded = model.sampler.encoder(reflected(image, ADAIN_MULTIPLE), training=False)
+        encoded = model.sampler.encoder(reflected(image, MULTIPLE), training=False)
         return tf.cast(encoded, tf.float32)
 
     def encode_style(style):

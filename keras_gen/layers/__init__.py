@@ -17,6 +17,7 @@ from keras.layers import (
 
 from keras_gen.layers.activation import LeakyReLU, leaky_relu
 from keras_gen.layers.batch_normalization import BatchNormalization
+from keras_gen.layers.bilinear_up_sampling import BilinearUpSampling2D
 from keras_gen.layers.channel_moments import ChannelMoments
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
@@ -33,6 +34,7 @@ from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 __all__ = [
     "Activation",
     "BatchNormalization",
+    "BilinearUpSampling2D",
     "ChannelMoments",
     "ConditionalInstanceNormalization",
     "Conv2D",

@@ -61,15 +61,20 @@ class ResizeConvolution2D(keras.layers.Layer):
 
     def call(self, inputs: Any) -> Any:
         kernel = tf.convert_to_tensor(self.kernel)
-        # Along an axis: tap k of the large kernel meets small pixel s of output pixel p.
+        # Along an axis: tap k of the large kernel meets small pixel s of the output pixel in place p.
         meets = tf.constant(_meeting(self.kernel_size), kernel.dtype)
         small = tf.einsum("psk,qtl,klio->stipqo", meets, meets, kernel)
         size, channels = meets.shape[1], kernel.shape[2]
         small = tf.reshape(small, (size, size, channels, 4 * self.filters))
-        outputs = tf.nn.conv2d(inputs, small, 1, "SAME")
+        if size % 2:
+            outputs = tf.nn.conv2d(inputs, small, 1, "SAME")
+        else:  # padded first: of explicit padding, gradients in bfloat16 take 16 times as long
+            beyond = [[size // 2] * 2] * 2
+            outputs = tf.nn.conv2d(tf.pad(inputs, [[0, 0], *beyond, [0, 0]]), small, 1, "VALID")
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.tile(tf.convert_to_tensor(self.bias), [4]))
-        return tf.nn.depth_to_space(outputs, 2)
+        outputs = tf.nn.depth_to_space(outputs, 2)
+        return outputs if size % 2 else outputs[:, 1:-1, 1:-1]
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, _ = input_shape
@@ -86,11 +91,17 @@ class ResizeConvolution2D(keras.layers.Layer):
 
 
 def _meeting(kernel_size: int) -> np.ndarray:
-    """Ones (output pixel 0 or 1, small pixel, tap of the large kernel) where these meet."""
+    """Ones (place 0 or 1, small pixel, tap of the large kernel) where these meet.
+
+    Both pixels that a small one becomes meet half of the kernel's size, rounded up, of small pixels. Where
+    that is even, the second pixel's begin one further than the first's: it takes place 0 of the next small
+    one, so that nothing is multiplied by a zero, and the first and the last row and column are no pixels.
+    """
     half = kernel_size // 2
-    reach = (half + 1) // 2
-    found = np.zeros((2, 2 * reach + 1, kernel_size), "float32")
+    size = half + 1
+    found = np.zeros((2, size, kernel_size), "float32")
     for pixel in range(2):
+        first = (pixel - half) // 2
         for tap in range(kernel_size):
-            found[pixel, reach + (pixel + tap - half) // 2, tap] = 1
+            found[(pixel + half) % 2, (pixel + tap - half) // 2 - first, tap] = 1
     return found

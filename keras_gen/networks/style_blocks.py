@@ -1,4 +1,4 @@
-"""What paints in both style networks: residual blocks at a quarter of the size, and the way up from there."""
+"""What paints in both style networks: residual blocks at a quarter and an eighth of the size, and up."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Any
 import keras
 
 from keras_gen.layers import Conv2D
+from keras_gen.layers.bilinear_up_sampling import BilinearUpSampling2D
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
 
-#: Residual blocks of a network.
-BLOCKS = 5
+#: Residual blocks of a network at a quarter of the size, and those at an eighth.
+BLOCKS, COARSE_BLOCKS = 5, 3
 #: Pixels of an image to one of the features that the blocks take.
 STRIDE = 4
+#: Image sides that the networks take are multiples of this.
+MULTIPLE = 8
 #: Pixels after which noise and textures repeat.
 PERIOD = 512
 #: Channels of noise beside the features.
@@ -43,32 +46,64 @@ def convolution(x: Any, filters: int, size: int, name: str, strides: int = 1) ->
     return Conv2D(filters, size, strides, padding="same", use_bias=False, name=name)(x)
 
 
-def painted(x: Any, style: Any, *, width: int, separable: bool, blocks: int) -> Any:
+def residual(x: Any, style: Any, name: str, separable: bool) -> Any:
+    """Features with two convolutions of 3x3 of them added, each normalized.
+
+    Args:
+        x: features (batch, height, width, channels).
+        style: as for `normalized`.
+        name: what the names of the layers begin with.
+        separable: depthwise and pointwise convolutions: an eighth of the products and weights.
+    """
+    y, channels = x, x.shape[-1]
+    for part, rectified in (("a", True), ("b", False)):
+        if separable:
+            y = _depthwise(y, f"{name}{part}")
+        y = convolution(y, channels, 1 if separable else 3, f"{name}{part}")
+        y = normalized(y, style, f"{name}{part}", rectified)
+    return keras.layers.Add(name=f"{name}_sum")([x, y])
+
+
+def _depthwise(x: Any, name: str, strides: int = 1) -> Any:
+    layer = keras.layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{name}_depthwise")
+    return layer(x)
+
+
+def coarse(x: Any, style: Any, *, separable: bool, blocks: int) -> Any:
+    """Features, and what residual blocks of half their size make of them added: large strokes cost little.
+
+    Args:
+        x: features (batch, height, width, channels), of even height and width.
+        style, separable: as for `residual`.
+        blocks: how many.
+    """
+    y = convolution(_depthwise(x, "coarse_down", 2), x.shape[-1], 1, "coarse_down")
+    y = normalized(y, style, "coarse_down")
+    for i in range(1, blocks + 1):
+        y = residual(y, style, f"coarse{i}", separable)
+    y = normalized(convolution(y, x.shape[-1], 1, "coarse_up"), style, "coarse_up", rectified=False)
+    y = BilinearUpSampling2D(name="coarse_resized")(y)
+    return keras.layers.Add(name="coarse_added")([x, y])
+
+
+def painted(x: Any, style: Any, *, width: int, separable: bool, blocks: int, coarse_blocks: int) -> Any:
     """A picture of features: residual blocks, and up by resize and convolution, the last linear.
 
     Args:
         x: features (batch, height / 4, width / 4, `block_channels(width)`).
         style: (batch, n), as for `normalized`.
         width: channels of the picture's half size are one and a half times as many.
-        separable: depthwise and pointwise convolutions in the blocks: an eighth of their products and
-            weights.
-        blocks: how many.
+        separable: as for `residual`.
+        blocks: how many, at this size.
+        coarse_blocks: how many in `coarse`, half way through the others; 0 leaves it out.
 
     Returns:
         (batch, height, width, 3) in (-1, 1).
     """
     for i in range(1, blocks + 1):
-        y = x
-        for part, rectified in (("a", True), ("b", False)):
-            name = f"block{i}{part}"
-            if separable:
-                depthwise = keras.layers.DepthwiseConv2D(
-                    3, padding="same", use_bias=False, name=f"{name}_depthwise"
-                )
-                y = depthwise(y)
-            y = convolution(y, block_channels(width), 1 if separable else 3, name)
-            y = normalized(y, style, name, rectified)
-        x = keras.layers.Add(name=f"block{i}_sum")([x, y])
+        x = residual(x, style, f"block{i}", separable)
+        if coarse_blocks and i == (blocks + 1) // 2:
+            x = coarse(x, style, separable=separable, blocks=coarse_blocks)
     x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), style, "up1")
     x = normalized(convolution(x, 3 * width // 2, 3, "detail"), style, "detail")
     # Small at first: a saturated tanh learns slowly.

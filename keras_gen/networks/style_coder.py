@@ -8,7 +8,16 @@ from keras_gen.layers import Activation, Conv2D, ReflectionPadding2D
 from keras_gen.layers.channel_moments import ChannelMoments
 from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
-from keras_gen.networks.style_blocks import BLOCKS, NOISE, PERIOD, STRIDE, block_channels, normalized, painted
+from keras_gen.networks.style_blocks import (
+    BLOCKS,
+    COARSE_BLOCKS,
+    NOISE,
+    PERIOD,
+    STRIDE,
+    block_channels,
+    normalized,
+    painted,
+)
 from keras_gen.networks.vgg import vgg
 
 
@@ -43,6 +52,7 @@ def style_decoder(
     width: int = 16,
     separable: bool = False,
     blocks: int = BLOCKS,
+    coarse_blocks: int = COARSE_BLOCKS,
     code: int = 32,
 ) -> keras.Model:
     """From features at an eighth of the size to images: one layer up, and from there as `transformer_net`.
@@ -57,7 +67,8 @@ def style_decoder(
         channels: of the features.
         width: 6 times as many channels in the residual blocks.
         separable: depthwise and pointwise convolutions in the residual blocks.
-        blocks: number of residual blocks.
+        blocks: number of residual blocks at a quarter of the size.
+        coarse_blocks: number of those at an eighth.
         code: how many numbers a style is.
 
     Returns:
@@ -79,5 +90,5 @@ def style_decoder(
     x = ResizeConvolution2D(block_channels(width) - NOISE, 3, use_bias=False, name="up0")(features)
     x = normalized(x, style, "up0")
     x = FixedNoise2D(NOISE, PERIOD // STRIDE, stride=STRIDE, name="noise")(x)
-    outputs = painted(x, style, width=width, separable=separable, blocks=blocks)
+    outputs = painted(x, style, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks)
     return keras.Model(features, outputs, name="decoder")

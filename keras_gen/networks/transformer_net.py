@@ -9,6 +9,7 @@ from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.style_texture import StyleTexture2D
 from keras_gen.networks.style_blocks import (
     BLOCKS,
+    COARSE_BLOCKS,
     NOISE,
     PERIOD,
     STRIDE,
@@ -18,9 +19,6 @@ from keras_gen.networks.style_blocks import (
     painted,
 )
 
-#: Image sides that the network takes are multiples of this.
-MULTIPLE = STRIDE
-
 
 def transformer_net(
     styles: int,
@@ -28,6 +26,7 @@ def transformer_net(
     width: int = 16,
     separable: bool = False,
     blocks: int = BLOCKS,
+    coarse_blocks: int = COARSE_BLOCKS,
     textured: bool = True,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks, and up by resize and convolution.
@@ -45,10 +44,11 @@ def transformer_net(
         separable: depthwise and pointwise convolutions in the residual blocks: an eighth of their products
             and weights, for phones.
         blocks: number of residual blocks.
+        coarse_blocks: number of those at an eighth of the size.
         textured: whether each style has a texture. It stands still where a film moves.
 
     Returns:
-        A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 4, and weights of the
+        A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
         styles (batch, styles), to images of the same shape, in (-1, 1).
 
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
@@ -68,5 +68,7 @@ def transformer_net(
         spread = keras.initializers.RandomNormal(stddev=0.3)
         texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
         x = keras.layers.Add(name="texture_added")([x, texture])
-    outputs = painted(x, weights, width=width, separable=separable, blocks=blocks)
+    outputs = painted(
+        x, weights, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks
+    )
     return keras.Model([images, weights], outputs, name="transformer_net")

@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras_gen import optimizers
 from keras_gen.layers import Conv2D
 from keras_gen.layers.image_origin import ImageOrigin
+from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
@@ -22,7 +23,6 @@ from keras_gen.style.perceptual import STYLE_TAPS, relative_errors
 from keras_gen.style.pictures import checked, each_checked
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
-MULTIPLE = 8  # of the sides that the networks take
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
 
 

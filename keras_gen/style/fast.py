@@ -10,13 +10,13 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.layers.image_origin import ImageOrigin
-from keras_gen.networks.transformer_net import MULTIPLE
+from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS
-from keras_gen.style.pictures import checked
+from keras_gen.style.pictures import as_array, checked
 
 
 def _painted(network, images, weights, training, origins=None) -> tf.Tensor:
@@ -186,7 +186,7 @@ class FastStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Images of (images, weights of the styles); sides are multiples of 4."""
+        """Images of (images, weights of the styles); sides are multiples of 8."""
         images, weights = inputs
         return tf.cast(self.sampler([images, weights], training=training), tf.float32)
 
@@ -236,7 +236,7 @@ class FastStyleTransfer(FeedForwardStyle):
         Raises:
             ValueError: an image of another shape or range, an unknown style, or a strength out of range.
         """
-        images = np.asarray(image, np.float32)
+        images = as_array(image, "image")
         if images.ndim not in (3, 4) or 0 in images.shape:
             raise ValueError(f"image must be (height, width, 3), in [-1, 1]; received {images.shape}.")
         for one in images.reshape(-1, *images.shape[-3:]):

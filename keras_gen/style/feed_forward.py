@@ -25,7 +25,7 @@ from keras_gen.style.perceptual import (
     tone_losses,
 )
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
-from keras_gen.style.tiles import STRIDE
+from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "total_variation")
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
@@ -176,7 +176,7 @@ class FeedForwardStyle(GenerativeModel):
         So noise and textures, which lie still there, are learned in all their parts.
         """
         places = stream.uniform(tf.shape(images)[0], (2,))
-        return STRIDE * tf.cast(places * (PERIOD // STRIDE), tf.int32)
+        return GRID * tf.cast(places * (PERIOD // GRID), tf.int32)
 
     def motion(self, images: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, ...]:
         """What `examples` adds for the temporal loss: images moved, and the flow; nothing at weight 0."""

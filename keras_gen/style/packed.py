@@ -1,9 +1,10 @@
-"""Style models that come with the package, and files of that kind: a network in half precision."""
+"""Style models that come with the package, and files of that kind: a network in half precision or less."""
 
 from __future__ import annotations
 
 import io
 import json
+import re
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from keras_gen import atomic
 from keras_gen.networks.style_blocks import NOISE, block_channels
 from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.networks.transformer_net import transformer_net
-from keras_gen.style.adain import AdaINStyleTransfer, StyleCoder
+from keras_gen.style.adain import AdaINStyleTransfer
 from keras_gen.style.fast import FastStyleTransfer
 
 EIGHT_STYLES = "eight-styles"
@@ -46,16 +47,26 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     try:
         with np.load(path) as archive:
             config = json.loads(str(archive["config"]))
-            weights = [archive[f"weight_{i}"].astype(np.float32) for i in range(len(archive.files) - 1)]
+            count = sum(name.startswith("weight_") for name in archive.files)
+            weights = [_read(archive, i) for i in range(count)]
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
     if "styles" in config:
-        network = transformer_net(len(config["styles"]), **{"textured": False, **config["network"]})
+        options = {"textured": False, "coarse_blocks": 0, **config["network"]}
+        network = transformer_net(len(config["styles"]), **options)
         _set_weights(path, weights, network)
         return FastStyleTransfer(network, config["styles"], seed=0)
-    encoder, decoder = small_encoder(**config["encoder"]), style_decoder(**config["decoder"])
+    encoder, decoder = (
+        small_encoder(**config["encoder"]),
+        style_decoder(**{"coarse_blocks": 0, **config["decoder"]}),
+    )
     _set_weights(path, weights, encoder, decoder)
     return AdaINStyleTransfer(encoder, decoder, seed=0)
+
+
+def _read(archive: Any, i: int) -> np.ndarray:
+    weight = archive[f"weight_{i}"].astype(np.float32)
+    return weight * archive[f"scale_{i}"] if f"scale_{i}" in archive.files else weight
 
 
 def _set_weights(path: Path, stored: list[np.ndarray], *networks: keras.Model) -> None:
@@ -70,7 +81,9 @@ def _set_weights(path: Path, stored: list[np.ndarray], *networks: keras.Model) -
 
 
 def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
-    """Writes what `pretrained` reads: the network (its moving average where there is one) in float16.
+    """Writes what `pretrained` reads: the network (its moving average where there is one).
+
+    Weights are in float16; textures, most of a file that has them, in int8 with a scale for each style.
 
     Args:
         model: a trained model of a `transformer_net`, or of a `small_encoder` and a `style_decoder`.
@@ -79,11 +92,16 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
     Raises:
         ValueError: other networks.
     """
-    if isinstance(model, AdaINStyleTransfer):
-        config, weights = _style_coder(model.sampler)
-    else:
-        config, weights = _transformer_net(model), model.sampler.get_weights()
-    stored: dict[str, Any] = {f"weight_{i}": weight.astype(np.float16) for i, weight in enumerate(weights)}
+    of = _style_coder if isinstance(model, AdaINStyleTransfer) else _transformer_net
+    config, variables = of(model)
+    stored: dict[str, Any] = {}
+    for i, variable in enumerate(variables):
+        weight = keras.ops.convert_to_numpy(variable)
+        if variable.name == "embeddings":
+            scale = np.abs(weight).max(axis=1, keepdims=True) / 127 + 1e-12
+            stored[f"weight_{i}"], stored[f"scale_{i}"] = np.round(weight / scale).astype(np.int8), scale
+        else:
+            stored[f"weight_{i}"] = weight.astype(np.float16)
     archive = io.BytesIO()
     np.savez_compressed(archive, config=np.array(json.dumps(config)), **stored)
     with atomic.replacing(Path(path)) as partial:
@@ -93,7 +111,7 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
 # Options are read off the layers, not from their own configs, which may ask for bfloat16.
 
 
-def _transformer_net(model: FastStyleTransfer) -> dict[str, Any]:
+def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any]]:
     layers = {layer.name: layer for layer in model.network.layers}
     if "down1" not in layers:
         raise ValueError("Only a transformer_net can be packed.")
@@ -102,17 +120,19 @@ def _transformer_net(model: FastStyleTransfer) -> dict[str, Any]:
         **_blocks(layers),
         "textured": "texture" in layers,
     }
-    return {"styles": list(model.styles), "network": options}
+    return {"styles": list(model.styles), "network": options}, model.sampler.weights
 
 
 def _blocks(layers: dict[str, keras.layers.Layer]) -> dict[str, Any]:
     return {
         "separable": "block1a_depthwise" in layers,
-        "blocks": sum(name.endswith("_sum") for name in layers),
+        "blocks": sum(bool(re.fullmatch(r"block\d+_sum", name)) for name in layers),
+        "coarse_blocks": sum(bool(re.fullmatch(r"coarse\d+_sum", name)) for name in layers),
     }
 
 
-def _style_coder(network: StyleCoder) -> tuple[dict[str, Any], list[np.ndarray]]:
+def _style_coder(model: AdaINStyleTransfer) -> tuple[dict[str, Any], list[Any]]:
+    network = model.sampler
     encoder = {layer.name: layer for layer in network.encoder.layers}
     decoder = {layer.name: layer for layer in network.decoder.layers}
     if "down1" not in encoder or "up0" not in decoder:
@@ -126,4 +146,4 @@ def _style_coder(network: StyleCoder) -> tuple[dict[str, Any], list[np.ndarray]]
             "code": decoder["code"].units,
         },
     }
-    return config, [*network.encoder.get_weights(), *network.decoder.get_weights()]
+    return config, [*network.encoder.weights, *network.decoder.weights]

@@ -146,7 +146,7 @@ def fast(model: Any, styles: Mapping[str, float], **options: Any) -> Painter:
     """
     import tensorflow as tf
 
-    from keras_gen.networks.transformer_net import MULTIPLE
+    from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style.borders import MARGIN
     from keras_gen.style.tiles import Tiled
 
@@ -178,8 +178,8 @@ def adain(
     """
     import tensorflow as tf
 
+    from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style import adain as exchanged
-    from keras_gen.style.adain import MULTIPLE
     from keras_gen.style.borders import MARGIN, reflected
     from keras_gen.style.tiles import Tiled
 
@@ -302,6 +302,12 @@ def choose(
         raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
     if not weights:
         raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
+    for name in weights:
+        if name not in known.styles and Path(name).is_dir():
+            raise ValueError(
+                f"{name} is a folder: --style takes one painting's file, or a style's name. `keras-gen "
+                "train-style` learns the styles of all the paintings in a folder."
+            )
     return fast(known, weights, **options)
 
 

@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
+
+
+def as_array(image: Any, role: str) -> np.ndarray:
+    """A picture, or several of one size, as float32.
+
+    Args:
+        image: anything that NumPy takes for numbers.
+        role: what it is, for the error.
+
+    Raises:
+        ValueError: a path, or something else that is no array.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        raise ValueError(
+            f"The {role} must be an array (height, width, 3); received the path {os.fspath(image)!r}: read "
+            "it with keras_gen.image.load_image."
+        )
+    return np.asarray(image, np.float32)
 
 
 def checked(image: Any, role: str) -> np.ndarray:
@@ -17,9 +36,9 @@ def checked(image: Any, role: str) -> np.ndarray:
         role: what it is, for the error.
 
     Raises:
-        ValueError: another shape or range, or NaN.
+        ValueError: a path, another shape or range, or NaN.
     """
-    image = np.asarray(image, np.float32)
+    image = as_array(image, role)
     if image.ndim != 3 or image.shape[-1] != 3 or not image.size:
         raise ValueError(f"The {role} must have shape (height, width, 3); received {image.shape}.")
     if not np.abs(image).max() <= 1 + 1e-3:  # written so that NaN fails too

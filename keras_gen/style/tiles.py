@@ -19,7 +19,7 @@ from keras_gen.layers.image_origin import ImageOrigin
 from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated
 
 #: Tiles begin at multiples of this, as the pixels of strided layers do.
-STRIDE = 32
+GRID = 32
 #: Largest pixel count that goes through a network at once.
 WHOLE = 2_500_000
 
@@ -76,9 +76,9 @@ class Tiled:
         passes: int = 2,
         tolerance: float = 0.01,
     ) -> None:
-        if tile % STRIDE or overlap % STRIDE or not 0 < overlap <= tile // 2:
+        if tile % GRID or overlap % GRID or not 0 < overlap <= tile // 2:
             raise ValueError(
-                f"tile and overlap must be multiples of {STRIDE}, overlap at most half of tile; "
+                f"tile and overlap must be multiples of {GRID}, overlap at most half of tile; "
                 f"received {tile} and {overlap}."
             )
         self.tile, self.overlap, self.whole, self.margin = tile, overlap, whole, margin
@@ -226,7 +226,7 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor
     """
     height, width = image.shape[:2]
     # Of few pixels many small patches say more than few large ones.
-    side = min(patch, max(STRIDE, round(math.sqrt(pixels / 9) / STRIDE) * STRIDE), height, width)
+    side = min(patch, max(GRID, round(math.sqrt(pixels / 9) / GRID) * GRID), height, width)
     count = max(1.0, pixels / side**2)
     rows = max(1, min(round(math.sqrt(count * height / width)), math.ceil(height / side)))
     columns = max(1, min(round(count / rows), math.ceil(width / side)))
@@ -236,7 +236,7 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor
     )
     places = [(top, left) for top in tops for left in lefts]
     patches = np.stack([image[top : top + side, left : left + side] for top, left in places])
-    origins = np.array(places, "int32") // STRIDE * STRIDE
+    origins = np.array(places, "int32") // GRID * GRID
     down, across = _stands_for(tops, side, height), _stands_for(lefts, side, width)
     weights = (down[:, None, :, None] * across[None, :, None, :]).reshape(len(places), side, side, 1)
     return tf.constant(patches.astype("float32") / 127.5 - 1.0), origins, weights
@@ -260,7 +260,7 @@ def _stands_for(starts: np.ndarray, side: int, length: int) -> np.ndarray:
 def spans(length: int, tile: int, overlap: int) -> list[Span]:
     """Covers an axis by tiles of nearly one size that overlap; their own parts join without a gap."""
     count = max(1, math.ceil((length - overlap) / (tile - overlap)))
-    step = math.ceil((length - overlap) / count / STRIDE) * STRIDE
+    step = math.ceil((length - overlap) / count / GRID) * GRID
     starts = [i * step for i in range(count) if i == 0 or i * step + overlap < length]
     found = []
     for i, start in enumerate(starts):

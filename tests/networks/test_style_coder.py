@@ -39,10 +39,11 @@ def test_within_it_pads_as_same_does():
 def test_every_normalization_of_the_decoder_knows_the_painting():
     """Scales and offsets are linear in a code of the features' statistics, and of nothing else."""
     keras.utils.set_random_seed(0)
-    decoder = style_decoder(16, width=4, blocks=1, code=5)
+    decoder = style_decoder(16, width=4, blocks=1, coarse_blocks=1, code=5)
     layers = [one for one in decoder.layers if isinstance(one, ConditionalInstanceNormalization)]
+    coarse = ("coarse_down", "coarse1a", "coarse1b", "coarse_up")
     assert [one.name for one in layers] == [
-        f"{part}_normalization" for part in ("up0", "block1a", "block1b", "up1", "detail")
+        f"{part}_normalization" for part in ("up0", "block1a", "block1b", *coarse, "up1", "detail")
     ]
     codes = keras.Model(decoder.input, [one.input[1] for one in layers])
     features = np.random.default_rng(0).uniform(0, 3, (1, 6, 8, 16)).astype("float32")
@@ -56,11 +57,12 @@ def test_every_normalization_of_the_decoder_knows_the_painting():
 
 
 def test_the_decoder_paints_by_the_layers_of_a_style_network():
-    decoder = style_decoder(16, width=4, separable=True, blocks=2, code=3)
-    network = transformer_net(3, width=4, separable=True, blocks=2)
+    options = {"width": 4, "separable": True, "blocks": 2, "coarse_blocks": 1}
+    decoder, network = style_decoder(16, code=3, **options), transformer_net(3, **options)
     painting = {one.name: one for one in network.layers}
     shared = [one for one in decoder.layers if one.name in painting and one.weights]
     assert len(decoder.get_layer("up0").weights) == 1  # its normalization would take a bias away again
-    assert len(shared) == 2 * 6 + 3 + 2  # blocks; ways up and detail; normalizations of these
+    # Three blocks, and the ways down to the coarse one and up; ways up and detail, and their normalizations.
+    assert len(shared) == 3 * 6 + 5 + 3 + 2
     for one in shared:
         assert [w.shape for w in one.weights] == [w.shape for w in painting[one.name].weights]

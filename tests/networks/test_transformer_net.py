@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import ImageOrigin
+from keras_gen.layers import ImageOrigin, InstanceStatistics
 from keras_gen.networks.style_blocks import PERIOD
 from keras_gen.networks.transformer_net import transformer_net
 
 
 @pytest.mark.parametrize("separable", [False, True])
-def test_images_of_any_multiple_of_four(separable):
+def test_images_of_any_multiple_of_eight(separable):
     network = transformer_net(3, width=8, separable=separable, blocks=1)
-    for size in [(16, 16), (20, 36)]:
+    for size in [(16, 16), (24, 40)]:
         pictures = network([tf.zeros((2, *size, 3)), tf.one_hot([0, 2], 3)])
         assert pictures.shape == (2, *size, 3)
 
@@ -27,7 +27,28 @@ def test_separable_blocks_have_an_eighth_of_the_weights():
 
     assert blocks(False) == 10 * 9 * 96 * 96
     assert blocks(True) == 10 * (9 * 96 + 96 * 96)
-    assert transformer_net(8, width=16, separable=True).count_params() < 360_000
+    assert transformer_net(8, width=16, separable=True).count_params() < 460_000
+
+
+def test_coarse_blocks_see_further():
+    """A pixel moves others that residual blocks at a quarter of the size alone do not reach."""
+    image = np.random.default_rng(0).uniform(-1, 1, (1, 256, 256, 3)).astype("float32")
+    other = image.copy()
+    other[:, 128, 128] = -other[:, 128, 128]
+
+    def reach(coarse_blocks):
+        keras.utils.set_random_seed(0)
+        network = transformer_net(1, width=8, separable=True, blocks=1, coarse_blocks=coarse_blocks)
+        # Instance normalization carries a little everywhere: given statistics do not.
+        with InstanceStatistics() as measured:
+            before = network([tf.constant(image), tf.ones((1, 1))])
+        given = [(mean, variance) for mean, variance, _ in measured.recorded]
+        with InstanceStatistics(given):
+            after = network([tf.constant(other), tf.ones((1, 1))])
+        moved = np.abs(after - before).max((0, 1, 3))
+        return 128 - np.flatnonzero(moved > 1e-6).min()
+
+    assert reach(2) >= reach(0) + 4 * 8  # four convolutions, whose pixels are eight wide
 
 
 def test_only_scales_offsets_and_textures_are_the_styles_own():
@@ -42,11 +63,11 @@ def test_a_plain_image_becomes_a_plain_picture_without_a_checkerboard():
     for weight in network.trainable_weights:
         if weight.path.endswith("beta"):  # else a plain image is normalized away
             weight.assign(np.random.default_rng(1).standard_normal(weight.shape))
-    for name in ("block1a", "up1"):  # deaf to the noise, the last four channels
+    for name in ("block1a", "coarse_down", "up1"):  # deaf to the noise, the last four channels
         kernel = network.get_layer(name).kernel
         kernel.assign(kernel * (np.arange(48) < 44)[:, None])
-    picture = network([tf.fill((1, 96, 96, 3), 0.3), tf.ones((1, 1))]).numpy()
-    inner = picture[:, 40:56, 40:56]
+    picture = network([tf.fill((1, 256, 256, 3), 0.3), tf.ones((1, 1))]).numpy()
+    inner = picture[:, 120:136, 120:136]  # where no border is seen
     np.testing.assert_allclose(inner - inner[:, :1, :1], 0, atol=2e-3)
 
 

@@ -178,6 +178,8 @@ def test_evaluation_repeats_itself_and_changes_nothing():
 
 def test_packed_styles_paint_the_same_to_half_precision(tmp_path):
     model = fast_model()
+    textures = model.network.get_layer("texture").textures
+    textures.assign(np.random.default_rng(0).normal(0, [[0.01], [0.1]], textures.shape))
     pack(model, tmp_path / "two.npz")
     packed = pretrained(tmp_path / "two.npz")
     assert packed.styles == model.styles
@@ -226,6 +228,8 @@ def test_errors():
         model.stylize(image, 0, strength=1.5)
     with pytest.raises(ValueError, match=r"\(height, width, 3\)"):
         model.stylize(image[..., :1])
+    with pytest.raises(ValueError, match=r"the path 'photo.jpg': read it with keras_gen.image.load_image"):
+        model.stylize("photo.jpg")
     with pytest.raises(ValueError, match="one painting for each of stripes, plain; received those of plain"):
         model.adapt({"plain": image})
     with pytest.raises(ValueError, match="no two the same"):
