@@ -96,7 +96,7 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
     config, variables = of(model)
     stored: dict[str, Any] = {}
     for i, variable in enumerate(variables):
-        weight = keras.ops.convert_to_numpy(variable)
+        weight = variable.numpy()
         if variable.name == "embeddings":
             scale = np.abs(weight).max(axis=1, keepdims=True) / 127 + 1e-12
             stored[f"weight_{i}"], stored[f"scale_{i}"] = np.round(weight / scale).astype(np.int8), scale
