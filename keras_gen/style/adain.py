@@ -93,7 +93,7 @@ def reduced(paintings: tf.Tensor) -> tf.Tensor:
         paintings: (batch, height, width, 3); height and width may be unknown while it is traced.
 
     Returns:
-        The same, or with a longer side of 512 pixels.
+        The same, or with a longer side of 512 pixels, as `image.load_image` reduces pictures.
     """
     static = paintings.shape[1:3]
     if None not in static and max(static) <= LONGEST:
@@ -101,7 +101,11 @@ def reduced(paintings: tf.Tensor) -> tf.Tensor:
     size = tf.cast(tf.shape(paintings)[1:3], tf.float64)
     scale = tf.minimum(tf.constant(1.0, tf.float64), LONGEST / tf.reduce_max(size))
     wanted = tf.maximum(1, tf.cast(tf.round(size * scale), tf.int32))
-    resized = functools.partial(tf.image.resize, paintings, wanted, antialias=True)
+
+    def resized():
+        found = tf.image.resize(paintings, wanted, "lanczos3", antialias=True)
+        return tf.clip_by_value(found, -1, 1)  # it overshoots at edges
+
     return tf.cond(scale < 1, resized, lambda: paintings)
 
 

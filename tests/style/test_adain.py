@@ -7,7 +7,7 @@ import tensorflow as tf
 from matplotlib import cbook
 from style_examples import paintings, photographs
 
-from keras_gen.image import load_image
+from keras_gen.image import load_image, save_image
 from keras_gen.networks.style_coder import small_encoder, style_decoder, vgg_encoder
 from keras_gen.style import AdaINStyleTransfer, pack, pretrained
 from keras_gen.style.adain import reduced
@@ -117,10 +117,12 @@ def test_stylizes_any_size():
         assert model.stylize(np.zeros((*size, 3), "float32"), STRIPES).shape == (*size, 3)
 
 
-def test_large_paintings_are_reduced_and_small_ones_are_not_enlarged():
+def test_large_paintings_are_reduced_and_small_ones_are_not_enlarged(tmp_path):
     model, large = adain_model(), photographs(1, 600)[0]
     (wide,) = reduced(large[None, :300])
     assert wide.shape == (256, 512, 3)
+    file = save_image(large[:300], tmp_path / "wide.png")  # as the command reads it
+    np.testing.assert_allclose(wide, load_image(file, max_size=512), atol=2 / 127.5)
     np.testing.assert_array_equal(model.stylize(IMAGE, large[:300]), model.stylize(IMAGE, wide))
     small, enlarged = large[:40, :60], fitted(large[:40, :60], 512)[0]
     assert np.abs(model.stylize(IMAGE, small) - model.stylize(IMAGE, enlarged)).max() > 1e-3
