@@ -61,6 +61,22 @@ class Residual(nn.Module):
         return x + self.norm_b(self.b(y), weights)
 
 
+class Coarse(nn.Module):
+    def __init__(self, styles, channels, separable):
+        super().__init__()
+        self.shrink = nn.Conv2d(channels, channels, 3, 2, 1, groups=channels, bias=False)
+        self.down, self.up = (nn.Conv2d(channels, channels, 1, bias=False) for _ in range(2))
+        self.norm_down, self.norm_up = Conditional(styles, channels), Conditional(styles, channels)
+        self.blocks = nn.ModuleList(Residual(styles, channels, separable) for _ in range(3))
+
+    def forward(self, x, weights):
+        y = F.relu(self.norm_down(self.down(self.shrink(x)), weights))
+        for block in self.blocks:
+            y = block(y, weights)
+        y = self.norm_up(self.up(y), weights)
+        return x + F.interpolate(y, scale_factor=2, mode="bilinear")
+
+
 class TransformerNet(nn.Module):
     def __init__(self, styles, width, separable):
         super().__init__()
@@ -71,6 +87,7 @@ class TransformerNet(nn.Module):
         self.textures = nn.Parameter(torch.zeros(styles, 6 * 64 * 64))
         self.textured = nn.Conv2d(6, quarter, 1, bias=False)
         self.blocks = nn.ModuleList(Residual(styles, quarter, separable) for _ in range(5))
+        self.coarse = Coarse(styles, quarter, separable)
         self.up1 = nn.Conv2d(quarter, half, 3, padding=1)
         self.detail = nn.Conv2d(half, half, 3, padding=1, bias=False)
         self.up2 = nn.Conv2d(half, 3, 5, padding=2)
@@ -84,8 +101,10 @@ class TransformerNet(nn.Module):
         texture = F.pad(10 * (weights @ self.textures).reshape(-1, 6, 64, 64), (1, 1, 1, 1), mode="circular")
         texture = F.interpolate(texture, scale_factor=2, mode="bilinear")[:, :, 2 : 2 + x.shape[2], 2 : 2 + x.shape[3]]
         x = x + self.textured(texture.to(x.dtype))
-        for block in self.blocks:
+        for i, block in enumerate(self.blocks):
             x = block(x, weights)
+            if i == 2:
+                x = self.coarse(x, weights)
         x = F.relu(self.norms[2](self.up1(F.interpolate(x, scale_factor=2, mode="nearest")), weights))
         x = F.relu(self.norms[3](self.detail(x), weights))
         return torch.tanh(self.up2(F.interpolate(x, scale_factor=2, mode="nearest")).float())

@@ -74,7 +74,7 @@ def coarse(x: Any, style: Any, *, separable: bool, blocks: int) -> Any:
 
     Args:
         x: features (batch, height, width, channels), of even height and width.
-        style, separable: as for `residual`.
+        style, separable: as for `residual`; the ways down and up are light in any case.
         blocks: how many.
     """
     y = convolution(_depthwise(x, "coarse_down", 2), x.shape[-1], 1, "coarse_down")
@@ -95,7 +95,8 @@ def painted(x: Any, style: Any, *, width: int, separable: bool, blocks: int, coa
         width: channels of the picture's half size are one and a half times as many.
         separable: as for `residual`.
         blocks: how many, at this size.
-        coarse_blocks: how many in `coarse`, half way through the others; 0 leaves it out.
+        coarse_blocks: how many in `coarse`, half way through the others, of which there are some; 0 leaves it
+            out.
 
     Returns:
         (batch, height, width, 3) in (-1, 1).

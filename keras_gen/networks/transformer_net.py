@@ -29,7 +29,7 @@ def transformer_net(
     coarse_blocks: int = COARSE_BLOCKS,
     textured: bool = True,
 ) -> keras.Model:
-    """Makes the network: down to a quarter, residual blocks, and up by resize and convolution.
+    """Makes the network: down to a quarter, residual blocks, some at an eighth, up by resize and conv.
 
     As Johnson et al.'s, with the normalization of Dumoulin et al., and lighter: it starts and ends at half
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
@@ -43,7 +43,7 @@ def transformer_net(
         width: channels of the first layer: 8, 16 or 32; 6 times as many in the residual blocks.
         separable: depthwise and pointwise convolutions in the residual blocks: an eighth of their products
             and weights, for phones.
-        blocks: number of residual blocks.
+        blocks: number of residual blocks at a quarter of the size.
         coarse_blocks: number of those at an eighth of the size.
         textured: whether each style has a texture. It stands still where a film moves.
 

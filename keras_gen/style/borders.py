@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from keras_gen.layers.image_origin import size_of
 
-#: Pixels reflected beyond the border. The zeros there that a network pads with are seen some 50 pixels away,
-#: fainter with each: by half of these, pictures had a woven frame.
+#: Pixels reflected beyond the border. The zeros there that a network pads with are seen some 100 pixels away,
+#: fainter with each: trained with these, networks paint on as elsewhere; with half of them, pictures had a
+#: woven frame.
 MARGIN = 32
 
 

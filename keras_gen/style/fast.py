@@ -123,7 +123,8 @@ class FastStyleTransfer(FeedForwardStyle):
                 come out at the size that they have in these pixels.
 
         Raises:
-            ValueError: a style without a painting, or a painting without a style.
+            ValueError: a style without a painting, a painting without a style, or one of another shape or
+            range.
         """
         if not isinstance(paintings, Mapping):
             paintings = dict(zip(self.styles, paintings, strict=True))
@@ -135,7 +136,7 @@ class FastStyleTransfer(FeedForwardStyle):
         grams: dict[str, list[np.ndarray]] = {tap: [] for tap in STYLE_TAPS}
         with self.distribute_strategy.scope():  # VGG's weights are made here, one for each replica
             for style in self.styles:
-                features = self.vgg_features(np.asarray(paintings[style], np.float32)[None])
+                features = self.vgg_features(checked(paintings[style], f"painting {style}")[None])
                 for tap, found in grams.items():
                     found.append(gram_matrix(features[tap])[0].numpy())
         for tap, found in grams.items():
@@ -186,8 +187,17 @@ class FastStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Images of (images, weights of the styles); sides are multiples of 8."""
+        """Images of (images, weights of the styles); sides are multiples of 8.
+
+        Raises:
+            ValueError: sides that are not.
+        """
         images, weights = inputs
+        sides = tuple(images.shape[1:3])
+        if any(side is not None and side % MULTIPLE for side in sides):
+            raise ValueError(
+                f"Height and width must be multiples of {MULTIPLE}; received {sides}. `stylize` takes any."
+            )
         return tf.cast(self.sampler([images, weights], training=training), tf.float32)
 
     def style_weights(self, style: str | int | Mapping[str, float] | Sequence[float]) -> np.ndarray:

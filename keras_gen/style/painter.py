@@ -197,7 +197,7 @@ def adain(
         )
         return decode(mixed)
 
-    return Painter(Tiled(network, overlap=256, margin=MARGIN, multiple=MULTIPLE), **options)
+    return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
 
 
 def gatys(
@@ -302,13 +302,16 @@ def choose(
         raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
     if not weights:
         raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
-    for name in weights:
-        if name not in known.styles and Path(name).is_dir():
-            raise ValueError(
-                f"{name} is a folder: --style takes one painting's file, or a style's name. `keras-gen "
-                "train-style` learns the styles of all the paintings in a folder."
-            )
-    return fast(known, weights, **options)
+    try:
+        return fast(known, weights, **options)
+    except ValueError as error:
+        folder = next((name for name in weights if Path(name).is_dir()), None)
+        if folder is None:
+            raise
+        raise ValueError(
+            f"{folder} is a folder: --style takes a style's name, or one painting's file. `keras-gen "
+            "train-style` learns the styles of all the paintings in a folder."
+        ) from error
 
 
 def _paintings(

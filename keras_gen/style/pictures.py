@@ -18,7 +18,7 @@ def as_array(image: Any, role: str) -> np.ndarray:
         role: what it is, for the error.
 
     Raises:
-        ValueError: a path, or something else that is no array.
+        ValueError: a path.
     """
     if isinstance(image, (str, os.PathLike)):
         raise ValueError(

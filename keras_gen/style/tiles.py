@@ -49,8 +49,8 @@ class Tiled:
         network: Maps (batch, height, width, 3) in [-1, 1] to images of the same shape; TensorFlow functions
             only, since it is traced.
         tile: Pixels of a tile's side at most, a multiple of 32.
-        overlap: Pixels that neighbours share, a multiple of 32: three times as far as the network sees or
-            more makes seams vanish entirely.
+        overlap: Pixels that neighbours share, a multiple of 32. A quarter of them, along the border of each,
+            is left out of the image: of as far as the network sees, no seams remain at all.
         whole: Images of no more pixels go through the network at once.
         margin: Pixels by which the image is continued on all sides by its mirror image, and that are cut off
             again, for networks that see zeros beyond the border.
@@ -69,7 +69,7 @@ class Tiled:
         self,
         network: Network,
         tile: int = 1024,
-        overlap: int = 192,
+        overlap: int = 256,
         whole: int = WHOLE,
         margin: int = 0,
         multiple: int = 16,
@@ -317,8 +317,8 @@ def to_bytes(image: Any) -> np.ndarray:
     return np.round(np.clip(array, -1, 1) * 127.5 + 127.5).astype("uint8")
 
 
-#: Pixels from a border within which the zeros beyond it show.
-_REACH = 48
+#: Pixels from a border within which the zeros beyond it show by more than a thousandth.
+_REACH = 64
 
 
 def _deviation(variance: np.ndarray) -> np.ndarray:
