@@ -179,7 +179,7 @@ def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
         raise ValueError(f"{last} holds a {type(model).__name__}, not a {kind.__name__}.")
     done = int(model.step.numpy())
     if done >= steps:
-        raise ValueError(f"{run.folder} has done {done} steps; {steps} in all are no more: ask for more.")
+        raise ValueError(f"{run.folder} is at step {done} already: ask for more steps; received {steps}.")
     return model
 
 

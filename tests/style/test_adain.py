@@ -20,7 +20,7 @@ RANDOM = {"backbone": "random"}
 
 
 def adain_model(**options):
-    decoder = style_decoder(32, width=7, separable=True, blocks=2, code=6)
+    decoder = style_decoder(32, width=7, separable=True, blocks=2, coarse_blocks=1, code=6)
     model = AdaINStyleTransfer(small_encoder(4), decoder, features=RANDOM, seed=3, **options)
     model.compile()
     return model
