@@ -46,7 +46,7 @@ def test_weights_and_activations_are_of_eight_bits(made):
     assert report.format == "int8"
     operators = _operators(report.path)
     heavy = [stored for name, stored in operators if "CONV" in name]
-    assert len(heavy) == 10
+    assert len(heavy) == 25
     assert all(heavy)
     assert all(stored for name, stored in operators if name in ("RSQRT", "TANH", "SQUARED_DIFFERENCE"))
     assert report.inputs["image"] == "float32 1x40x40x3"
