@@ -9,6 +9,7 @@ import keras
 from keras_gen.layers import Conv2D
 from keras_gen.layers.bilinear_up_sampling import BilinearUpSampling2D
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
+from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
 
 #: Residual blocks of a network at a quarter of the size, and those at an eighth.
@@ -44,6 +45,15 @@ def normalized(x: Any, style: Any, name: str, rectified: bool = True) -> Any:
 def convolution(x: Any, filters: int, size: int, name: str, strides: int = 1) -> Any:
     """A convolution without a bias: the normalization after it would take it away again."""
     return Conv2D(filters, size, strides, padding="same", use_bias=False, name=name)(x)
+
+
+def noised(x: Any) -> Any:
+    """Features with channels of noise beside them, from which plain parts of a photograph are painted.
+
+    Args:
+        x: features (batch, height / 4, width / 4, channels).
+    """
+    return FixedNoise2D(NOISE, PERIOD // STRIDE, stride=STRIDE, name="noise")(x)
 
 
 def residual(x: Any, style: Any, name: str, separable: bool) -> Any:

@@ -6,15 +6,13 @@ import keras
 
 from keras_gen.layers import Activation, Conv2D, ReflectionPadding2D
 from keras_gen.layers.channel_moments import ChannelMoments
-from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
 from keras_gen.networks.style_blocks import (
     BLOCKS,
     COARSE_BLOCKS,
     NOISE,
-    PERIOD,
-    STRIDE,
     block_channels,
+    noised,
     normalized,
     painted,
 )
@@ -89,6 +87,6 @@ def style_decoder(
     )(x)
     x = ResizeConvolution2D(block_channels(width) - NOISE, 3, use_bias=False, name="up0")(features)
     x = normalized(x, style, "up0")
-    x = FixedNoise2D(NOISE, PERIOD // STRIDE, stride=STRIDE, name="noise")(x)
+    x = noised(x)
     outputs = painted(x, style, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks)
     return keras.Model(features, outputs, name="decoder")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import keras
 
 from keras_gen.layers import Conv2D
-from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.style_texture import StyleTexture2D
 from keras_gen.networks.style_blocks import (
     BLOCKS,
@@ -15,6 +14,7 @@ from keras_gen.networks.style_blocks import (
     STRIDE,
     block_channels,
     convolution,
+    noised,
     normalized,
     painted,
 )
@@ -29,7 +29,7 @@ def transformer_net(
     coarse_blocks: int = COARSE_BLOCKS,
     textured: bool = True,
 ) -> keras.Model:
-    """Makes the network: down to a quarter, residual blocks, some at an eighth, up by resize and conv.
+    """Makes the network: down to a quarter, residual blocks there and at an eighth, and up by resize.
 
     As Johnson et al.'s, with the normalization of Dumoulin et al., and lighter: it starts and ends at half
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
@@ -60,7 +60,7 @@ def transformer_net(
     channels = block_channels(width)
     x = normalized(convolution(images, width, 5, "down1", 2), weights, "down1")
     x = normalized(convolution(x, channels - NOISE, 3, "down2", 2), weights, "down2")
-    x = FixedNoise2D(NOISE, PERIOD // STRIDE, stride=STRIDE, name="noise")(x)
+    x = noised(x)
     if textured:
         learned = PERIOD // STRIDE // 2  # pixels of a texture's side
         texture = StyleTexture2D(styles, period=learned, stride=STRIDE, name="texture")([x, weights])

@@ -56,10 +56,8 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
         network = transformer_net(len(config["styles"]), **options)
         _set_weights(path, weights, network)
         return FastStyleTransfer(network, config["styles"], seed=0)
-    encoder, decoder = (
-        small_encoder(**config["encoder"]),
-        style_decoder(**{"coarse_blocks": 0, **config["decoder"]}),
-    )
+    encoder = small_encoder(**config["encoder"])
+    decoder = style_decoder(**{"coarse_blocks": 0, **config["decoder"]})
     _set_weights(path, weights, encoder, decoder)
     return AdaINStyleTransfer(encoder, decoder, seed=0)
 

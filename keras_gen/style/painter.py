@@ -101,6 +101,11 @@ def find_style(name: str, names: Sequence[str]) -> str:
             return found[0]
         if found:
             raise ValueError(f"{name!r} could be any of {', '.join(found)}: give more of its name.")
+    if Path(name).is_dir():
+        raise ValueError(
+            f"{name} is a folder: --style takes a style's name, or one painting's file. `keras-gen "
+            "train-style` learns the styles of all the paintings in a folder."
+        )
     look_up("style", name, dict.fromkeys(names))
     raise AssertionError("unreachable")
 
@@ -302,16 +307,7 @@ def choose(
         raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
     if not weights:
         raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
-    try:
-        return fast(known, weights, **options)
-    except ValueError as error:
-        folder = next((name for name in weights if Path(name).is_dir()), None)
-        if folder is None:
-            raise
-        raise ValueError(
-            f"{folder} is a folder: --style takes a style's name, or one painting's file. `keras-gen "
-            "train-style` learns the styles of all the paintings in a folder."
-        ) from error
+    return fast(known, weights, **options)
 
 
 def _paintings(

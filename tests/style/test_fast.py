@@ -219,8 +219,8 @@ def test_packed_styles_paint_the_same_to_half_precision(tmp_path):
 def test_files_from_before_coarse_blocks_and_short_textures_are_read(tmp_path):
     network = transformer_net(2, width=8, separable=True, blocks=1, coarse_blocks=0)
     model = FastStyleTransfer(network, ["stripes", "plain"])
-    config = {"styles": ["stripes", "plain"], "network": {"width": 8, "separable": True, "blocks": 1}}
-    config["network"]["textured"] = True
+    options = {"width": 8, "separable": True, "blocks": 1, "textured": True}
+    config = {"styles": ["stripes", "plain"], "network": options}
     weights = {f"weight_{i}": weight.astype("float16") for i, weight in enumerate(network.get_weights())}
     np.savez(tmp_path / "old.npz", config=np.array(json.dumps(config)), **weights)
     image = photographs(1)[0]
