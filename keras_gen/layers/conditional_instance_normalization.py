@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gen.layers import fused_normalization
 from keras_gen.layers.instance_statistics import spatial_moments
 
 
@@ -56,13 +57,15 @@ class ConditionalInstanceNormalization(keras.layers.Layer):
         self.gamma = self.add_weight(name="gamma", shape=shape, initializer="ones", autocast=False)
         self.beta = self.add_weight(name="beta", shape=shape, initializer="zeros", autocast=False)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         images, weights = inputs
-        x = ops.cast(images, "float32")
         weights = ops.cast(weights, "float32")
+        gamma, beta = ops.matmul(weights, self.gamma), ops.matmul(weights, self.beta)
+        if training and fused_normalization.fits(images, self.compute_dtype):
+            return fused_normalization.normalized(images, gamma, beta, self.epsilon)
+        x = ops.cast(images, "float32")
         mean, variance = spatial_moments(x)
-        gamma = ops.expand_dims(ops.matmul(weights, self.gamma), (1, 2))
-        beta = ops.expand_dims(ops.matmul(weights, self.beta), (1, 2))
+        gamma, beta = ops.expand_dims(gamma, (1, 2)), ops.expand_dims(beta, (1, 2))
         # One product and one sum over the image, where (x - mean) * scale + beta is three passes.
         scale = ops.rsqrt(variance + self.epsilon) * gamma
         return ops.cast(x * scale + (beta - mean * scale), self.compute_dtype)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_gen.layers import fused_normalization
 from keras_gen.layers.instance_statistics import spatial_moments
 
 
@@ -82,7 +83,12 @@ class InstanceNormalization(keras.layers.Layer):
             else None
         )
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        if training and fused_normalization.fits(inputs, self.compute_dtype):
+            shape = (ops.shape(inputs)[0], inputs.shape[-1])
+            gamma = ops.ones(shape) if self.gamma is None else ops.broadcast_to(self.gamma, shape)
+            beta = ops.zeros(shape) if self.beta is None else ops.broadcast_to(self.beta, shape)
+            return fused_normalization.normalized(inputs, gamma, beta, self.epsilon)
         x = ops.cast(inputs, keras.backend.result_type(inputs.dtype, "float32"))
         mean, variance = spatial_moments(x)
         factor = ops.rsqrt(variance + self.epsilon)

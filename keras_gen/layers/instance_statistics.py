@@ -58,8 +58,13 @@ class InstanceStatistics:
         self.calibration = calibration
         self.recorded: list[Moments] = []
 
+    @staticmethod
+    def active() -> InstanceStatistics | None:
+        """The innermost block that this thread is in."""
+        return getattr(_thread, "active", None)
+
     def __enter__(self) -> InstanceStatistics:
-        self._outer = getattr(_thread, "active", None)
+        self._outer = self.active()
         _thread.active = self
         return self
 
@@ -109,7 +114,7 @@ def spatial_moments(x: Any) -> tuple[Any, Any]:
         Two tensors (batch, 1, ..., 1, channels) in the type of `x`: those that an active
         `InstanceStatistics` gives, or else measured.
     """
-    active = getattr(_thread, "active", None)
+    active = InstanceStatistics.active()
     return _moments(x) if active is None else active.answer(x)
 
 

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers.image_origin import size_of
+
 
 @keras.saving.register_keras_serializable(package="keras_gen")
 class ResizeConvolution2D(keras.layers.Layer):
@@ -75,7 +77,11 @@ class ResizeConvolution2D(keras.layers.Layer):
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.tile(tf.convert_to_tensor(self.bias), [4]))
         outputs = tf.nn.depth_to_space(outputs, 2)
-        return outputs if size % 2 else outputs[:, 1:-1, 1:-1]
+        if size % 2:
+            return outputs
+        height, width = size_of(outputs)
+        # The gradient of `outputs[:, 1:-1, 1:-1]` takes forty times as long as this one's, a padding.
+        return tf.slice(outputs, (0, 1, 1, 0), (-1, height - 2, width - 2, -1))
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, _ = input_shape

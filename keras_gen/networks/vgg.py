@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers.convolution import Conv2D
 from keras_gen.layers.reflection_padding import ReflectionPadding2D
 
 _CONVOLUTIONS = {"vgg16": (2, 2, 3, 3, 3), "vgg19": (2, 2, 4, 4, 4)}
@@ -74,8 +75,9 @@ def vgg(
     Returns:
         A model from images (batch, height, width, 3), RGB in [-1, 1], to a dictionary of features
         (batch, height / 2ᵏ, width / 2ᵏ, channels) by tap, in the order asked for. Caffe's channel order and
-        mean are dealt with inside; features have the size of `keras.applications`' features. Its attribute
-        `backbone` says where the weights came from.
+        mean are dealt with inside; features have the size of `keras.applications`' features. Called with
+        training=True it is faster on a CPU, in bfloat16 with an error of 1 to 3 %; see `layers.Conv2D`. Its
+        attribute `backbone` says where the weights came from.
 
     Raises:
         ValueError: an unknown network, tap, padding or pooling, or a file without the layers.
@@ -104,7 +106,7 @@ def vgg(
         layer = name.replace("relu", "block").replace("_", "_conv")
         if padding == "reflect":
             x = ReflectionPadding2D(1, name=f"{layer}_padding", dtype=dtype)(x)
-        x = keras.layers.Conv2D(
+        x = Conv2D(
             _FILTERS[int(block) - 1],
             3,
             padding="same" if padding == "same" else "valid",

@@ -45,4 +45,5 @@ def _mirrored(size: int | tf.Tensor, before: int, after: int | tf.Tensor) -> tf.
 def cropped(images: tf.Tensor, like: tf.Tensor, margin: int = MARGIN) -> tf.Tensor:
     """What `reflected` added cut away again, to the height and width of other images."""
     height, width = size_of(like)
-    return images[:, margin : margin + height, margin : margin + width]
+    # A slice's gradient is a padding; that of `images[:, …]` takes forty times as long.
+    return tf.slice(images, (0, margin, margin, 0), (-1, height, width, -1))

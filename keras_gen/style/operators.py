@@ -115,9 +115,28 @@ def total_variation(images: tf.Tensor) -> tf.Tensor:
 
     As `tf.image.total_variation`, summed over the batch.
     """
-    images = _float(images)
-    down = tf.reduce_sum(tf.abs(images[:, 1:] - images[:, :-1]))
-    return down + tf.reduce_sum(tf.abs(images[:, :, 1:] - images[:, :, :-1]))
+    down, right = neighbour_differences(_float(images))
+    return tf.reduce_sum(tf.abs(down)) + tf.reduce_sum(tf.abs(right))
+
+
+def neighbour_differences(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Each pixel less the one above it, and less the one to the left.
+
+    Args:
+        images: (batch, height, width, channels).
+
+    Returns:
+        (batch, height - 1, width × channels) and (batch, height, (width - 1) × channels): rows are not cut up
+        into pixels, for it takes six times as long, most of it in the gradient.
+    """
+    batch, height, width, channels = tf.unstack(tf.shape(images))
+    rows = tf.reshape(images, (batch, height, width * channels))
+
+    def part(top, left, bottom, right):
+        size = (batch, height - top - bottom, (width - left - right) * channels)
+        return tf.slice(rows, (0, top, left * channels), size)
+
+    return part(1, 0, 0, 0) - part(0, 0, 1, 0), part(0, 1, 0, 0) - part(0, 0, 0, 1)
 
 
 # Losses between features; each gives one value an image, but for the last.

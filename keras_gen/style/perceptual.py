@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from keras_gen.style.operators import content_loss, gram_loss, gram_matrix
+from keras_gen.style.operators import content_loss, gram_loss, gram_matrix, neighbour_differences
 
 #: Johnson et al.'s features of VGG-16.
 CONTENT_TAPS = ("relu3_3",)
@@ -67,5 +67,5 @@ def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
 
 def mean_variation(images: tf.Tensor) -> tf.Tensor:
     """The mean absolute difference of vertical, and of horizontal neighbours, added: a scalar."""
-    down, right = images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]
+    down, right = neighbour_differences(images)
     return tf.reduce_mean(tf.abs(down)) + tf.reduce_mean(tf.abs(right))
