@@ -109,7 +109,8 @@ def _rows(tensor: tf.Tensor) -> tf.Tensor:
 
 
 def _forward(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
-    if _by_tiles(geometry, *kernel.shape[2:], images.dtype):
+    channels, filters = kernel.shape[2:]
+    if _by_tiles(geometry, channels, filters, images.dtype):
         top, left = (before for before, _ in geometry._paddings)
         return winograd(images, kernel, (top, left), geometry.output_size)
     if not _by_position(geometry):
@@ -123,8 +124,8 @@ def _forward(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Ten
 
 def _input_gradient(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     height, width = geometry.input_size
-    channels = kernel.shape[2]
-    if _by_tiles(geometry, *kernel.shape[2:], gradient.dtype):
+    channels, filters = kernel.shape[2:]
+    if _by_tiles(geometry, channels, filters, gradient.dtype):
         top, left = (2 - before for before, _ in geometry._paddings)
         return winograd(gradient, kernel, (top, left), geometry.input_size, transposed=True)
     if _by_subpixels(geometry, channels):
