@@ -13,7 +13,7 @@ import tensorflow as tf
 from keras_gen import precision as precisions
 from keras_gen.curvature.preconditioner import SingularityCorrection
 from keras_gen.models.base import GenerativeModel
-from keras_gen.networks.vgg import vgg
+from keras_gen.networks.vgg import is_vgg, vgg
 from keras_gen.optimizers import LBFGS, Adam
 from keras_gen.style import color, pictures
 from keras_gen.style.canvas import Canvas, starting_picture
@@ -204,7 +204,7 @@ class GatysStyleTransfer(GenerativeModel):
         return self.canvas
 
     def _features(self, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self.backbone(tf.repeat(image, 3 // image.shape[-1], axis=-1), training=False)
+        return self.backbone(tf.repeat(image, 3 // image.shape[-1], axis=-1), training=is_vgg(self.backbone))
 
     @property
     def targets(self) -> Targets:
