@@ -14,6 +14,7 @@ from keras_gen import optimizers, precision
 from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.runs.folder import Run
 from keras_gen.style.adain import AdaINStyleTransfer
+from keras_gen.style.color import matched_colors
 from keras_gen.style.photographs import photographs
 from keras_gen.style.pictures import resized
 from keras_gen.style.settings import remember
@@ -28,7 +29,10 @@ from keras_gen.style.training import (
 )
 
 _PREVIEWS = 6  # paintings on a sheet of previews
-_RECOLOURED = 0.5  # of the paintings: there are few, and the network is to learn any colours
+# Of the paintings, for there are few, and the network is to learn any colours: those that get other hues, and
+# those that get a photograph's colours.
+_HUED, _RECOLOURED = 0.35, 0.35
+_LEAST_VARIANCE = 0.01  # of colours that are spread: less is noise
 
 
 def windows(painting: np.ndarray, crop: int) -> np.ndarray:
@@ -55,7 +59,7 @@ def windows(painting: np.ndarray, crop: int) -> np.ndarray:
 
 
 def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) -> tf.data.Dataset:
-    """Each photograph with a window of a painting at random, some turned or mirrored, some of other hues.
+    """Each photograph with a window of a painting at random, some turned or mirrored, some of other colours.
 
     Args:
         photos: batches (batch, crop, crop, 3) in [-1, 1]; those of `photographs`, for instance.
@@ -81,8 +85,12 @@ def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) 
         chosen = tf.where(mirrored, chosen[:, :, ::-1], chosen)
         chosen = tf.cast(chosen, tf.float32) / 127.5 - 1.0
         hues = _hues(draws[4], draws[6] < 0.5)
-        recoloured = tf.clip_by_value(tf.einsum("bhwi,bij->bhwj", chosen, hues), -1, 1)
-        return images, tf.where(draws[3][:, None, None, None] < _RECOLOURED, recoloured, chosen)
+        hued = tf.einsum("bhwi,bij->bhwj", chosen, hues)
+        # The next photograph's, so that a picture is no copy of its own.
+        recoloured = matched_colors(chosen, tf.roll(images, 1, 0), floor=_LEAST_VARIANCE)
+        way = draws[3][:, None, None, None]
+        chosen = tf.where(way < _HUED, hued, tf.where(way < _HUED + _RECOLOURED, recoloured, chosen))
+        return images, tf.clip_by_value(chosen, -1, 1)
 
     return photos.map(pair)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import tensorflow as tf
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 _FLOOR = 1e-4  # variance of a picture that is all but grey, in squares of [-1, 1]
@@ -51,12 +52,33 @@ def match_colors(style: np.ndarray, content: np.ndarray) -> np.ndarray:
     Reference: Preserving Color in Neural Artistic Style Transfer, 2016, arXiv:1606.05897, section 3, with
     the symmetric roots of the covariances ("Image Analogies").
     """
-    moving, fixed = (np.asarray(image, float).reshape(-1, 3) for image in (style, content))
-    map_ = _root(fixed, 0.5) @ _root(moving, -0.5)
-    matched = (moving - moving.mean(0)) @ map_.T + fixed.mean(0)
-    return matched.reshape(style.shape).astype(np.float32)
+    pictures = (tf.constant(image, tf.float64)[None] for image in (style, content))
+    return matched_colors(*pictures)[0].numpy().astype(np.float32)
 
 
-def _root(colors: np.ndarray, power: float) -> np.ndarray:
-    values, vectors = np.linalg.eigh(np.cov(colors.T, bias=True))
-    return (vectors * np.maximum(values, _FLOOR if power < 0 else 0.0) ** power) @ vectors.T
+def matched_colors(styles: tf.Tensor, contents: tf.Tensor, floor: float = _FLOOR) -> tf.Tensor:
+    """`match_colors` of each picture of a batch.
+
+    Args:
+        styles, contents: (batch, height, width, 3) in [-1, 1].
+        floor: what variances of the styles are taken for if they are smaller, which limits the gain.
+
+    Returns:
+        Of the styles' shape and type.
+    """
+    mean, covariance = _color_moments(styles)
+    wanted_mean, wanted_covariance = _color_moments(contents)
+    maps = tf.matmul(_root(wanted_covariance, 0.5), _root(covariance, -0.5, floor))
+    return tf.einsum("bhwi,bji->bhwj", styles - mean, maps) + wanted_mean
+
+
+def _color_moments(images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Means (batch, 1, 1, 3) and covariances (batch, 3, 3) of the colours of each image."""
+    mean = tf.reduce_mean(images, (1, 2), keepdims=True)
+    pixels = tf.reshape(images - mean, (tf.shape(images)[0], -1, 3))
+    return mean, tf.matmul(pixels, pixels, transpose_a=True) / tf.cast(tf.shape(pixels)[1], images.dtype)
+
+
+def _root(covariances: tf.Tensor, power: float, floor: float = 0.0) -> tf.Tensor:
+    values, vectors = tf.linalg.eigh(covariances)
+    return tf.matmul(vectors * tf.maximum(values, floor)[:, None] ** power, vectors, transpose_b=True)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_gen.style.color import luminance, match_colors, match_luminance, with_luminance
+from keras_gen.style.color import luminance, match_colors, match_luminance, matched_colors, with_luminance
 
 
 def _pictures():
@@ -30,6 +30,19 @@ def test_match_colors_of_a_grey_picture_stays_finite():
     matched = match_colors(grey, content)
     assert np.isfinite(matched).all()
     assert np.abs(matched).max() < 3
+
+
+def test_each_of_a_batch_is_matched_with_a_limited_gain():
+    content, style = _pictures()
+    styles, contents = (np.stack([image[:15, :15], image[-15:, -15:]]) for image in (style, content))
+    for matched, one, other in zip(matched_colors(styles, contents), styles, contents, strict=True):
+        np.testing.assert_allclose(matched, match_colors(one, other), atol=1e-4)
+    faint = 0.01 * styles
+    for raised, before, wanted in zip(
+        matched_colors(faint, contents, floor=0.01).numpy(), faint, contents, strict=True
+    ):
+        gain = np.ptp(raised, (0, 1)).max() / np.ptp(before, (0, 1)).max()
+        assert 1 < gain < 10 * np.linalg.norm(wanted.std((0, 1)))  # a hundred times that without a floor
 
 
 def test_match_luminance_gives_mean_and_deviation():

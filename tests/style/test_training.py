@@ -1,5 +1,6 @@
 """Training in a folder: found paintings, previews, and a run that is interrupted and goes on."""
 
+import itertools
 import json
 import math
 import os
@@ -169,9 +170,24 @@ def test_pairs_are_the_same_in_a_resumed_epoch_and_show_every_painting(folder):
         for a, b in zip(resumed, straight, strict=True):
             np.testing.assert_array_equal(a, b)
     drawn = np.concatenate([styles[:, 0, 0] for _ in range(8) for _, styles in pairs])
-    assert len(np.unique(drawn.sum(-1).round(3))) == 3
-    recoloured = drawn[np.ptp(drawn, axis=-1) > 0.1]
-    assert {0, 1, 2} == set(recoloured.argmin(-1).tolist())
+    for colour in colours:
+        assert np.isclose(drawn, colour[0, 0, 0] / 127.5 - 1, atol=1e-5).all(-1).any()
+    # By other hues the one that is no grey has the same sum.
+    hued = drawn[np.isclose(drawn.sum(-1), 250 / 127.5 - 3, atol=1e-4)]
+    assert {0, 1, 2} == set(hued.argmin(-1).tolist())
+
+
+def test_a_third_of_the_paintings_have_the_colours_of_another_photograph(folder):
+    noise = np.random.default_rng(0).integers(64, 192, (1, 16, 16, 3)).astype(np.uint8)
+    pairs = paired(photographs(str(folder / "photographs"), 16, 2, seed=3), [noise], seed=3)
+    matched = []
+    for images, styles in itertools.chain.from_iterable([pairs] * 12):
+        for other, style in zip(images.numpy()[::-1], styles.numpy(), strict=True):
+            assert np.abs(style).max() <= 1
+            near = np.abs(style.mean((0, 1)) - other.mean((0, 1))).max() < 0.03
+            spread = style.std((0, 1)) - other.std((0, 1))
+            matched.append(near and np.abs(spread).max() < 0.06)
+    assert 0.2 < np.mean(matched) < 0.5
 
 
 def test_windows_are_turned_and_mirrored(folder):
