@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import re
 from importlib.resources import files
 from pathlib import Path
@@ -22,6 +23,7 @@ from keras_gen.style.fast import FastStyleTransfer
 EIGHT_STYLES = "eight-styles"
 #: The models in the package.
 PACKAGED = (EIGHT_STYLES, "adain")
+_LARGE = 4096  # numbers of a kernel
 
 
 def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyleTransfer:
@@ -81,7 +83,8 @@ def _set_weights(path: Path, stored: list[np.ndarray], *networks: keras.Model) -
 def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
     """Writes what `pretrained` reads: the network (its moving average where there is one).
 
-    Weights are in float16; textures, most of a file that has them, in int8 with a scale for each style.
+    Weights are in float16, but for those that are most of a file: textures are in int8 with a scale for each
+    style, and large kernels with a scale for each filter, which changes pictures by less than a level of 255.
 
     Args:
         model: a trained model of a `transformer_net`, or of a `small_encoder` and a `style_decoder`.
@@ -95,8 +98,8 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
     stored: dict[str, Any] = {}
     for i, variable in enumerate(variables):
         weight = variable.numpy()
-        if variable.name == "embeddings":
-            scale = np.abs(weight).max(axis=1, keepdims=True) / 127 + 1e-12
+        if (axes := _scaled_over(variable)) is not None:
+            scale = np.abs(weight).max(axes, keepdims=True) / 127 + 1e-12
             stored[f"weight_{i}"], stored[f"scale_{i}"] = np.round(weight / scale).astype(np.int8), scale
         else:
             stored[f"weight_{i}"] = weight.astype(np.float16)
@@ -104,6 +107,13 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
     np.savez_compressed(archive, config=np.array(json.dumps(config)), **stored)
     with atomic.replacing(Path(path)) as partial:
         partial.write_bytes(archive.getvalue())
+
+
+def _scaled_over(variable: Any) -> tuple[int, ...] | None:
+    """The axes of a weight that share a scale in int8; None for float16."""
+    if variable.name == "embeddings":
+        return (1,)
+    return (0, 1, 2) if len(variable.shape) == 4 and math.prod(variable.shape) > _LARGE else None
 
 
 # Options are read off the layers, not from their own configs, which may ask for bfloat16.

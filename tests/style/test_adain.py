@@ -83,7 +83,7 @@ def test_a_small_encoder_learns_vggs_features(tmp_path):
     assert "distillation" in again.logged_names
 
 
-def test_packed_it_paints_the_same_to_half_precision(tmp_path):
+def test_packed_it_paints_the_same_to_rounding(tmp_path):
     model = adain_model(distillation_weight=1.0)
     pack(model, tmp_path / "any.npz")
     packed = pretrained(tmp_path / "any.npz")
