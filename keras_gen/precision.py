@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import platform
 import threading
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
 import keras
 import tensorflow as tf
 
+from keras_gen.processor import cpu_flags
+
 PRECISIONS = ("auto", "float32", "bfloat16")
 _CPU_FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
-
-
-@functools.cache
-def _cpu_flags() -> frozenset[str]:
-    try:
-        if platform.system() == "Linux":
-            lines = Path("/proc/cpuinfo").read_text(errors="replace").splitlines()
-            found = next((line for line in lines if line.lower().startswith(("flags", "features"))), "")
-            return frozenset(found.split())
-    except OSError:
-        pass
-    # Elsewhere TensorFlow has no bfloat16 kernels worth choosing.
-    return frozenset()
 
 
 def bfloat16_hardware() -> str | None:
@@ -41,7 +28,7 @@ def bfloat16_hardware() -> str | None:
         return f"GPU of compute capability {capability[0]}.{capability[1]}" if capability >= (8, 0) else None
     if tf.config.list_physical_devices("TPU"):
         return "TPU"
-    flags = _cpu_flags()
+    flags = cpu_flags()  # elsewhere than on Linux TensorFlow has no bfloat16 kernels worth choosing
     return next((f"CPU with {name}" for flag, name in _CPU_FLAGS.items() if flag in flags), None)
 
 

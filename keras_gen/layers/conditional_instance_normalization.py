@@ -21,8 +21,9 @@ class ConditionalInstanceNormalization(keras.layers.Layer):
     styles in shared convolutions.
 
     Two means and one `rsqrt`, as in `InstanceNormalization`: it converts to a handful of built-in TFLite
-    operators. Under `mixed_bfloat16` statistics, gamma and beta are float32 and only the result is rounded.
-    Within an `InstanceStatistics` block the statistics are those that it gives.
+    operators, and in training in bfloat16 is one kernel. Under `mixed_bfloat16` statistics, gamma and beta
+    are float32 and only the result is rounded. Within an `InstanceStatistics` block the statistics are those
+    that it gives.
 
     Args:
         styles: number of styles.

@@ -9,7 +9,7 @@ whole kernel for a handful of positions. There, one matrix product per output po
 taps is two to four times faster on CPUs; so is the kernel's gradient as one matrix product over image
 patches up to 4x4 in bfloat16. The input's gradient of a strided convolution on one or three channels is twice
 as fast by sub-pixels. 3x3 of 128 channels and more on large images is up to 2.4 times as fast by Winograd's
-tiles. Elsewhere, and on GPUs, oneDNN or cuDNN win.
+tiles (all by two cores). Elsewhere, and on GPUs, oneDNN or cuDNN win.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from keras_gen.layers.processor import has_matrix_units, on_cpu
 from keras_gen.layers.winograd import winograd
+from keras_gen.processor import cpu_flags, on_cpu
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """The static sizes of a two-dimensional convolution, each a pair (height, width)."""
+    """The static sizes of a two-dimensional convolution, each pairs (height, width), and how it may round."""
 
     input_size: tuple[int, int]
     kernel_size: tuple[int, int]
     strides: tuple[int, int]
     padding: str  # "same" or "valid"
-    frozen: bool = False  # the kernel: features, for which bfloat16 may be rounded more coarsely
+    coarse: bool = False  # whether an error of 1.3 % is little enough in bfloat16, as for frozen features
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -91,8 +91,13 @@ def _by_tiles(geometry: Geometry, channels: int, filters: int, dtype: tf.DType) 
         and geometry.kernel_size == (3, 3)
         and geometry.strides == (1, 1)
         and min(channels, filters) >= 128
-        and rows * columns >= 1024  # below, to evaluate the kernel takes as long as is won
-        and (dtype == tf.float32 or (dtype == tf.bfloat16 and geometry.frozen and not has_matrix_units()))
+        # Below, to evaluate the kernel takes as long as is won; above, memory is scarce: it takes eight times
+        # the image's.
+        and 1024 <= rows * columns <= 256**2
+        and (
+            dtype == tf.float32
+            or (dtype == tf.bfloat16 and geometry.coarse and "amx_bf16" not in cpu_flags())
+        )
     )
 
 
@@ -283,6 +288,7 @@ def _chosen(geometry: Geometry, channels: int, filters: int, dtype: tf.DType) ->
 
 
 def _geometry(layer, input_size) -> Geometry:
+    """The geometry of a layer of the plain kind."""
     return Geometry(tuple(input_size), layer.kernel_size, layer.strides, layer.padding, not layer.trainable)
 
 
@@ -302,9 +308,10 @@ class Conv2D(keras.layers.Conv2D):
     """Drop-in for `keras.layers.Conv2D`: same arguments, weights and config, results equal to rounding.
 
     In training on a CPU, small outputs, and large ones of many channels, are computed by matrix products (see
-    this module's text), the large ones in bfloat16 only where the layer is frozen. At inference, and wherever
-    the fast forms do not apply (dilation, groups, channels first, sizes that are not static), it is Keras's
-    own convolution, so that an export holds one plain convolution operator.
+    this module's text): the large ones in bfloat16 only where the layer is frozen, for they round to 1.3 %,
+    and where the processor has no units for it (Intel's AMX). At inference, and wherever the fast forms do
+    not apply (dilation, groups, channels first, sizes that are not static), it is Keras's own convolution,
+    so that an export holds one plain convolution operator.
     """
 
     def call(self, inputs, training=None):

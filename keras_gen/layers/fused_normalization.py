@@ -9,11 +9,11 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_gen.layers.instance_statistics import InstanceStatistics
-from keras_gen.layers.processor import on_cpu
+from keras_gen.processor import on_cpu
 
 
 def fits(x: tf.Tensor, compute_dtype: str) -> bool:
-    """Whether `normalized` is the faster way for features (batch, height, width, channels)."""
+    """Whether `normalized` does for these features, by their own statistics, and is the faster way."""
     return (
         on_cpu()
         and x.dtype == tf.bfloat16 == compute_dtype
@@ -27,7 +27,7 @@ def normalized(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
 
     Args:
         x: (batch, height, width, channels).
-        gamma, beta: float32 (batch, channels).
+        gamma, beta: (batch, channels).
         epsilon: added to the variance.
 
     Returns:
@@ -38,8 +38,8 @@ def normalized(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, epsilon: float) 
     beside = tf.transpose(tf.reshape(x, (batch, height * width, channels)), (1, 0, 2))
     outputs = tf.raw_ops.FusedBatchNormV3(
         x=tf.reshape(beside, (1, height, width, batch * channels)),
-        scale=tf.reshape(gamma, (-1,)),
-        offset=tf.reshape(beta, (-1,)),
+        scale=tf.reshape(tf.cast(gamma, tf.float32), (-1,)),
+        offset=tf.reshape(tf.cast(beta, tf.float32), (-1,)),
         mean=[],
         variance=[],
         epsilon=epsilon,

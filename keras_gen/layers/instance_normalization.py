@@ -19,7 +19,8 @@ class InstanceNormalization(keras.layers.Layer):
     channel of one sample. Nothing depends on the batch, so training and inference are the same function.
 
     The statistics are two plain means and one `rsqrt`, without a reshape, so that the layer converts to a
-    handful of built-in TFLite operators. Under `mixed_bfloat16` and `mixed_float16` statistics, gamma and
+    handful of built-in TFLite operators; in training in bfloat16 on a CPU it is one kernel, to rounding the
+    same function (`fused_normalization`). Under `mixed_bfloat16` and `mixed_float16` statistics, gamma and
     beta are float32 and only the result is rounded. Within an `InstanceStatistics` block the statistics are
     those that it gives.
 

@@ -17,6 +17,8 @@ import functools
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers.cut import cut
+
 _POINTS = (0, 0.75, -0.75, 1.5, -1.5)  # and infinity
 _SIDE, _TAPS = 4, 3  # of a tile of the output, and of the kernel
 _EVALUATED = _SIDE + _TAPS - 1  # a tile of the input overlaps the next by two
@@ -85,6 +87,7 @@ def winograd(
     kernels = tf.reshape(tf.matmul(kernel_matrix, kernel), (_EVALUATED**2, inputs, outputs))
     products = tf.matmul(values, kernels, transpose_b=transposed)
     pixels = tf.matmul(output_matrix, tf.reshape(products, (_EVALUATED**2, -1)))
-    pixels = tf.reshape(pixels, (-1, *counts, products.shape[-1]))
-    crops = [[0, _SIDE * count - side] for count, side in zip(counts, size, strict=True)]
-    return tf.batch_to_space(pixels, [_SIDE, _SIDE], crops)
+    pixels = tf.reshape(pixels, (_SIDE, _SIDE, -1, *counts, products.shape[-1]))
+    pixels = tf.transpose(pixels, (2, 3, 0, 4, 1, 5))
+    pixels = tf.reshape(pixels, (-1, *(_SIDE * count for count in counts), products.shape[-1]))
+    return pixels if pixels.shape[1:3] == size else cut(pixels, 0, 0, *size)

@@ -35,4 +35,4 @@ class Features:
                 model = vgg(taps=self.taps, dtype=policy, **self.options)
             self._models[dtype] = model
             self.options["backbone"] = model.backbone
-        return self._models[dtype](images, training=True)
+        return self._models[dtype](images, training=True)  # frozen: the same function, but faster

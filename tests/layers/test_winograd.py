@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import Conv2D, convolution
+from keras_gen.layers import Conv2D, Conv2DTranspose, convolution
 from keras_gen.layers.convolution import Geometry, convolve
 from keras_gen.layers.winograd import winograd
 
@@ -92,7 +92,7 @@ def _operators(dtype, training=True, trainable=True, channels=128, size=32):
 
 @pytest.mark.skipif(not convolution.on_cpu(), reason="tiles are for CPUs")
 def test_layers_take_tiles_where_they_pay(monkeypatch):
-    monkeypatch.setattr(convolution, "has_matrix_units", lambda: False)
+    monkeypatch.setattr(convolution, "cpu_flags", frozenset)
     for taken in (_operators("float32"), _operators("mixed_bfloat16", trainable=False)):
         assert "SpaceToBatchND" in taken
         assert "Conv2D" not in taken
@@ -100,6 +100,7 @@ def test_layers_take_tiles_where_they_pay(monkeypatch):
         _operators("float32", training=False),
         _operators("float32", channels=64),
         _operators("float32", size=28),
+        _operators("float32", size=260),
         _operators("mixed_bfloat16"),
         _operators("float64"),
     ):
@@ -108,11 +109,12 @@ def test_layers_take_tiles_where_they_pay(monkeypatch):
 
 
 def test_units_for_bfloat16_are_left_the_whole_convolution(monkeypatch):
-    monkeypatch.setattr(convolution, "has_matrix_units", lambda: True)
+    monkeypatch.setattr(convolution, "cpu_flags", lambda: frozenset({"amx_bf16"}))
     assert "Conv2D" in _operators("mixed_bfloat16", trainable=False)
 
 
-def test_a_layer_in_training_is_itself_at_inference():
-    layer = Conv2D(128, 3, padding="same", activation="relu", bias_initializer="normal")
+@pytest.mark.parametrize("kind", [Conv2D, Conv2DTranspose])
+def test_a_layer_in_training_is_itself_at_inference(kind):
+    layer = kind(130, 3, padding="same", activation="relu", bias_initializer="normal")
     images = _random(2, 33, 32, 128, dtype=tf.float32)
     assert _error(layer(images, training=True), layer(images, training=False)) < 3e-6

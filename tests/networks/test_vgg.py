@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_gen.layers import convolution
 from keras_gen.networks import vgg as module
 from keras_gen.networks.vgg import tap_names, vgg, vgg16
 
@@ -94,7 +95,8 @@ def test_bfloat16_subtracts_the_mean_before_it_rounds():
     assert np.abs(a - tf.cast(b, tf.float32)).mean() < 0.01 * np.abs(a).mean()
 
 
-def test_in_training_large_features_are_the_same_to_rounding():
+def test_in_training_large_features_are_the_same_to_rounding(monkeypatch):
+    monkeypatch.setattr(convolution, "cpu_flags", frozenset)  # with AMX there would be nothing to compare
     images = np.random.default_rng(4).uniform(-1, 1, (1, 128, 128, 3)).astype("float32")
     exact = vgg16(["relu3_3"], backbone="random")
     expected = exact(images)["relu3_3"]

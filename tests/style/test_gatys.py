@@ -12,6 +12,7 @@ from keras_gen.callbacks import Preview
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.image import gaussian_blur, load_image
 from keras_gen.optimizers import LBFGS, Adam
+from keras_gen.processor import on_cpu
 from keras_gen.style import GatysStyleTransfer, gatys_stylize
 from keras_gen.style.color import luminance
 
@@ -315,6 +316,21 @@ def test_in_bfloat16_the_picture_and_losses_are_float32():
     model.fit(8, verbose=0)
     assert model.canvas.pixels.dtype == "float32"
     assert model.measure()["loss"] < 0.5 * before
+
+
+def test_vgg_is_called_as_in_training_where_it_is_faster_and_other_backbones_are_not(backbone):
+    def operators(model, size):
+        run = tf.function(model._features).get_concrete_function(tf.TensorSpec((1, size, size, 3)))
+        return {operation.type for operation in run.graph.get_operations()}
+
+    own = _model("random", content_layers=("relu3_2",), style_layers=("relu1_1",))
+    for model in (own, GatysStyleTransfer.from_config(own.get_config())):
+        assert ("SpaceToBatchND" in operators(model, 128)) == on_cpu()
+    dropped = {name: keras.layers.Dropout(0.5)(output) for name, output in backbone.output.items()}
+    model = _model(keras.Model(backbone.input, dropped))
+    assert "StatelessRandomUniformV2" not in operators(model, 40)
+    first, second = (model._features(model.canvas.pixels)["deep"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
 
 
 def test_a_loss_that_is_not_finite_stops(backbone):

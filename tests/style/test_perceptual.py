@@ -1,9 +1,11 @@
-"""The tone loss: zero for a photograph itself, two for its negative, blind to strokes and to contrast."""
+"""The tone loss: zero for a photograph, two for its negative, blind to strokes and contrast. VGG in training."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from keras_gen.processor import on_cpu
+from keras_gen.style.features import Features
 from keras_gen.style.perceptual import tone_losses
 
 COARSE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 4, 5, 3)).astype("float32")
@@ -33,3 +35,11 @@ def test_a_plain_photograph_is_no_obstacle():
         loss = tone_losses(plain, tf.zeros((1, 32, 32, 3)))
     assert float(loss[0]) == 1
     assert np.isfinite(tape.gradient(loss, plain)).all()
+
+
+def test_features_are_computed_as_in_training():
+    """The frozen VGG is the same function there, but large convolutions are tiles."""
+    features = Features({"network": "vgg16", "backbone": "random"}, ["relu3_2"])
+    features(tf.zeros((1, 16, 16, 3)))
+    run = tf.function(features).get_concrete_function(tf.TensorSpec((None, 128, 128, 3)))
+    assert ("SpaceToBatchND" in {operation.type for operation in run.graph.get_operations()}) == on_cpu()
