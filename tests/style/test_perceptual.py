@@ -1,4 +1,4 @@
-"""The tone loss: zero for a photograph, two for its negative, blind to strokes and contrast. VGG in training."""
+"""The tone loss: zero for a photograph, two for its negative, blind to strokes and contrast; VGG as trained by."""
 
 import numpy as np
 import pytest
