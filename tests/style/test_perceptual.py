@@ -1,4 +1,4 @@
-"""The tone loss: zero for a photograph, two for its negative, blind to strokes and contrast; VGG as trained by."""
+"""The tone loss: zero for a photograph, two for its negative, blind to strokes; and VGG in training."""
 
 import numpy as np
 import pytest
