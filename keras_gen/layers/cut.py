@@ -20,7 +20,9 @@ def cut(
         images: (batch, any height, any width, channels).
         top, left, height, width: of the window, in pixels.
     """
-    window = tf.slice(images, (0, top, left, 0), (-1, height, width, -1))
+    # In full where it is known: TFLite's XNNPACK leaves out slices of "all there is".
+    batch, _, _, channels = (-1 if side is None else side for side in images.shape)
+    window = tf.slice(images, (0, top, left, 0), (batch, height, width, channels))
     if not window.shape[-1]:  # sizes that are not known yet take the others with them
         window.set_shape((images.shape[0], None, None, images.shape[-1]))
     return window
