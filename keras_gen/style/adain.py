@@ -17,7 +17,7 @@ from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
-from keras_gen.style.feed_forward import FeedForwardStyle
+from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, relative_errors
 from keras_gen.style.pictures import checked, each_checked
@@ -258,7 +258,12 @@ class AdaINStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Pictures of (photographs, paintings)."""
+        """Pictures of (photographs, paintings); sides of photographs are multiples of 8.
+
+        Raises:
+            ValueError: sides that are not.
+        """
+        check_sides(inputs[0])
         return self.sampler(inputs, training=training)
 
     def stylize(

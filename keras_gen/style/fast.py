@@ -13,7 +13,7 @@ from keras_gen.layers.image_origin import ImageOrigin
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
-from keras_gen.style.feed_forward import FeedForwardStyle
+from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS
 from keras_gen.style.pictures import as_array, checked
@@ -193,11 +193,7 @@ class FastStyleTransfer(FeedForwardStyle):
             ValueError: sides that are not.
         """
         images, weights = inputs
-        sides = tuple(images.shape[1:3])
-        if any(side is not None and side % MULTIPLE for side in sides):
-            raise ValueError(
-                f"Height and width must be multiples of {MULTIPLE}; received {sides}. `stylize` takes any."
-            )
+        check_sides(images)
         return tf.cast(self.sampler([images, weights], training=training), tf.float32)
 
     def style_weights(self, style: str | int | Mapping[str, float] | Sequence[float]) -> np.ndarray:

@@ -13,7 +13,7 @@ from keras_gen import optimizers
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.distribute import at_least_one, replica_count
 from keras_gen.models.base import GenerativeModel
-from keras_gen.networks.style_blocks import PERIOD
+from keras_gen.networks.style_blocks import MULTIPLE, PERIOD
 from keras_gen.random import RandomStream
 from keras_gen.style.features import Features
 from keras_gen.style.perceptual import (
@@ -29,6 +29,15 @@ from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "total_variation")
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
+
+
+def check_sides(images: tf.Tensor) -> None:
+    """Raises a ValueError where pictures of images (batch, height, width, 3) would have other sizes."""
+    sides = tuple(images.shape[1:3])
+    if any(side is not None and side % MULTIPLE for side in sides):
+        raise ValueError(
+            f"Height and width must be multiples of {MULTIPLE}; received {sides}. `stylize` takes any."
+        )
 
 
 class FeedForwardStyle(GenerativeModel):

@@ -159,6 +159,8 @@ def test_masks_give_each_region_its_painting():
 
 
 def test_errors():
+    with pytest.raises(ValueError, match=r"multiples of 8; received \(20, 32\)"):
+        adain_model()([np.zeros((1, 20, 32, 3), "float32"), STRIPES[None]])
     model = adain_model()
     with pytest.raises(ValueError, match=r"style_decoder\(32\)"):
         AdaINStyleTransfer(model.network.encoder, style_decoder(16, width=4))
