@@ -87,12 +87,23 @@ def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) 
         hues = _hues(draws[4], draws[6] < 0.5)
         hued = tf.einsum("bhwi,bij->bhwj", chosen, hues)
         # The next photograph's, so that a picture is no copy of its own.
-        recoloured = matched_colors(chosen, tf.roll(images, 1, 0), floor=_LEAST_VARIANCE)
+        recoloured = matched_colors(chosen, _contrasted(tf.roll(images, 1, 0), chosen), floor=_LEAST_VARIANCE)
         way = draws[3][:, None, None, None]
         chosen = tf.where(way < _HUED, hued, tf.where(way < _HUED + _RECOLOURED, recoloured, chosen))
         return images, tf.clip_by_value(chosen, -1, 1)
 
     return photos.map(pair)
+
+
+def _contrasted(images: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """Images with the contrast of others: with a dull photograph's, a painting would hardly have a style."""
+
+    def deviation(pictures):
+        means = tf.reduce_mean(pictures, (1, 2), keepdims=True)
+        return means, tf.sqrt(tf.reduce_mean(tf.square(pictures - means), (1, 2, 3), keepdims=True))
+
+    means, wanted = deviation(images)[0], deviation(like)[1]
+    return means + (images - means) * wanted / (deviation(images)[1] + 1e-3)
 
 
 def _hues(turns: tf.Tensor, exchanged: tf.Tensor) -> tf.Tensor:
