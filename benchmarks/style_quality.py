@@ -33,7 +33,7 @@ from keras_gen.image import load_image, save_grid
 from keras_gen.networks.vgg import vgg
 from keras_gen.pictures import find
 from keras_gen.style import GatysStyleTransfer, pretrained
-from keras_gen.style.pictures import resized
+from keras_gen.style.pictures import fitted, resized
 
 CONTENT, STYLE = ("relu3_3",), ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 PAINTING = 512  # longer side in pixels, whatever the photograph's: networks learn strokes at this scale
@@ -138,7 +138,7 @@ def main() -> None:
         print(json.dumps(line), flush=True)
 
     for photo_path, painting_path in paired(find(options.photos), find(options.paintings), options.pairs):
-        style = load_image(painting_path, PAINTING)
+        (style,) = fitted(load_image(painting_path, PAINTING), PAINTING)
         content = squared(load_image(photo_path, 1024), options.size)
         photo_name, painting_name = photo_path.stem, painting_path.stem
         settings = {
