@@ -26,7 +26,7 @@ from keras_gen.processor import cpu_flags, on_cpu
 
 @dataclass(frozen=True)
 class Geometry:
-    """The static sizes of a two-dimensional convolution, each pairs (height, width), and how it may round."""
+    """The static sizes of a two-dimensional convolution, pairs (height, width), and how it may round."""
 
     input_size: tuple[int, int]
     kernel_size: tuple[int, int]

@@ -98,12 +98,12 @@ def paired(photos: tf.data.Dataset, paintings: Sequence[np.ndarray], seed: int) 
 def _contrasted(images: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """Images with the contrast of others: with a dull photograph's, a painting would hardly have a style."""
 
-    def deviation(pictures):
+    def moments(pictures):
         means = tf.reduce_mean(pictures, (1, 2), keepdims=True)
         return means, tf.sqrt(tf.reduce_mean(tf.square(pictures - means), (1, 2, 3), keepdims=True))
 
-    means, wanted = deviation(images)[0], deviation(like)[1]
-    return means + (images - means) * wanted / (deviation(images)[1] + 1e-3)
+    (means, own), (_, wanted) = moments(images), moments(like)
+    return means + (images - means) * wanted / (own + 1e-3)
 
 
 def _hues(turns: tf.Tensor, exchanged: tf.Tensor) -> tf.Tensor:
