@@ -21,6 +21,7 @@ from keras_gen.layers.bilinear_up_sampling import BilinearUpSampling2D
 from keras_gen.layers.channel_moments import ChannelMoments
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv2D
+from keras_gen.layers.depthwise_convolution import DepthwiseConv2D
 from keras_gen.layers.dropout import Dropout
 from keras_gen.layers.fixed_noise import FixedNoise2D
 from keras_gen.layers.image_origin import ImageOrigin
@@ -41,6 +42,7 @@ __all__ = [
     "Conv2DTranspose",
     "Cropping2D",
     "Dense",
+    "DepthwiseConv2D",
     "Dropout",
     "FixedNoise2D",
     "Flatten",

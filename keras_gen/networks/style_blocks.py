@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_gen.layers import Conv2D
+from keras_gen.layers import Conv2D, DepthwiseConv2D
 from keras_gen.layers.bilinear_up_sampling import BilinearUpSampling2D
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.fixed_noise import FixedNoise2D
@@ -75,7 +75,7 @@ def residual(x: Any, style: Any, name: str, separable: bool) -> Any:
 
 
 def _depthwise(x: Any, name: str, strides: int = 1) -> Any:
-    layer = keras.layers.DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{name}_depthwise")
+    layer = DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{name}_depthwise")
     return layer(x)
 
 

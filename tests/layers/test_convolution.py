@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import Conv2D, Conv2DTranspose, UpSamplingConv2D
-from keras_gen.layers.convolution import Geometry, convolve
+from keras_gen.layers import Conv2D, Conv2DTranspose, UpSamplingConv2D, convolution
+from keras_gen.layers.convolution import Geometry, convolve, input_gradient
 
 SIZES = [(1, 1), (2, 2), (3, 4), (5, 3), (7, 6), (8, 8), (9, 2)]
 KERNELS = [(1, 1), (2, 2), (3, 3), (4, 5), (5, 5), (3, 1)]
@@ -86,6 +86,24 @@ def test_first_derivatives_at_every_geometry():
             results.append([outputs, *tape.gradient(loss, [images, kernel])])
         for ours, theirs in zip(*results, strict=True):
             _close(ours, theirs)
+
+
+@pytest.mark.skipif(not convolution.on_cpu(), reason="blocks are for CPUs")
+@pytest.mark.parametrize(
+    ("size", "kernel", "padding"),
+    [((32, 32), 3, "same"), ((33, 36), 3, "valid"), ((35, 33), (4, 5), "same"), ((38, 37), (4, 5), "valid")],
+)
+def test_input_gradient_by_blocks(size, kernel, padding):
+    sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
+    geometry = Geometry(size, sides, (1, 1), padding)
+    assert convolution._by_blocks(geometry, 3)
+    assert not convolution._by_blocks(geometry, 5)
+    upstream, weights = _random(2, *geometry.output_size, 6, seed=0), _random(*sides, 3, 6, seed=1)
+    run = tf.function(lambda *operands: input_gradient(*operands, geometry))
+    graph = run.get_concrete_function(upstream, weights).graph
+    assert "DepthToSpace" in {operation.type for operation in graph.get_operations()}
+    shape = (2, *size, 3)
+    _close(run(upstream, weights), tf.nn.conv2d_transpose(upstream, weights, shape, 1, padding.upper()))
 
 
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
