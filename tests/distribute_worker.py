@@ -131,8 +131,8 @@ def _styles() -> dict:
     adain = kg.style.AdaINStyleTransfer(
         networks.small_encoder(4), networks.style_decoder(32, width=4), **options
     )
-    # Muon, their own, and Adam without its epsilon divide by a gradient's size: where one is rounding alone
-    # (1e-7 beside a norm of 100), its steps are as large as any, in a direction of no meaning.
+    # Muon, their own, and Adam with its small epsilon divide by a gradient's size: where one is rounding
+    # alone (1e-7 beside a norm of 100), its steps are as large as any, in a direction of no meaning.
     fast.compile(kg.optimizers.Adam(1e-3, epsilon=1e-4), ema_decay=0.9)
     adain.compile(kg.optimizers.Adam(1e-3, epsilon=1e-4))
     fast.adapt(paintings[:2])

@@ -87,7 +87,8 @@ def _by_subpixels(geometry: Geometry, channels: int) -> bool:
 
 
 def _by_blocks(geometry: Geometry, channels: int) -> bool:
-    # Two by two pixels at a time: four times the channels, of which oneDNN computes 16 anyway.
+    # Two by two pixels at a time: four times the channels, of which oneDNN computes 16 anyway. Kernels of
+    # fewer taps and small images gain little or nothing.
     (height, width), (rows, columns) = geometry.kernel_size, geometry.output_size
     return (
         on_cpu()
@@ -341,11 +342,12 @@ def _static(layer, inputs) -> bool:
 class Conv2D(keras.layers.Conv2D):
     """Drop-in for `keras.layers.Conv2D`: same arguments, weights and config, results equal to rounding.
 
-    In training on a CPU, small outputs, and large ones of many channels, are computed by matrix products (see
-    this module's text): the large ones in bfloat16 only where the layer is frozen, for they round to 1.3 %,
-    and where the processor has no units for it (Intel's AMX). At inference, and wherever the fast forms do
-    not apply (dilation, groups, channels first, sizes that are not static), it is Keras's own convolution,
-    so that an export holds one plain convolution operator.
+    In training on a CPU, small outputs, and large ones of many channels, are computed by matrix products, and
+    gradients of images of few channels by sub-pixels or blocks (see this module's text): large outputs of
+    many channels in bfloat16 only where the layer is frozen, for they round to 1.3 %, and where the processor
+    has no units for it (Intel's AMX). At inference, and wherever the fast forms do not apply (dilation,
+    groups, channels first, sizes that are not static), it is Keras's own convolution, so that an export holds
+    one plain convolution operator.
     """
 
     def call(self, inputs, training=None):

@@ -106,6 +106,29 @@ def test_input_gradient_by_blocks(size, kernel, padding):
     _close(run(upstream, weights), tf.nn.conv2d_transpose(upstream, weights, shape, 1, padding.upper()))
 
 
+@pytest.mark.skipif(not convolution.on_cpu(), reason="blocks are for CPUs")
+@pytest.mark.parametrize("transposed", [False, True])
+def test_layers_take_blocks_where_they_pay(transposed):
+    def taken(size=32, channels=3, kernel=3, strides=1, training=True):
+        kind, filters = (Conv2DTranspose, channels) if transposed else (Conv2D, 6)
+        layer = kind(filters, kernel, strides, padding="same")
+
+        def gradient(images):
+            with tf.GradientTape() as tape:
+                tape.watch(images)
+                outputs = layer(images, training=training)
+            return outputs, tape.gradient(outputs, images)
+
+        images = tf.TensorSpec((None, size, size, 6 if transposed else channels))
+        graph = tf.function(gradient).get_concrete_function(images).graph
+        return "DepthToSpace" in {operation.type for operation in graph.get_operations()}
+
+    assert taken()
+    assert taken(kernel=5, channels=4, size=33)
+    for options in ({"channels": 5}, {"size": 31}, {"kernel": 2}, {"strides": 2}, {"training": False}):
+        assert not taken(**options), options
+
+
 @pytest.mark.parametrize("compiled", [False, True], ids=["eager", "graph"])
 @pytest.mark.parametrize("geometry", SMALL, ids=str)
 def test_three_derivatives(geometry, compiled):

@@ -1,76 +1,91 @@
-"""Depthwise convolutions: Keras's numbers, weights and config, and derivatives of derivatives."""
+"""Depthwise convolutions: TensorFlow's numbers and derivatives, and where layers compute them otherwise."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import depthwise_convolution
-from keras_gen.layers.depthwise_convolution import DepthwiseConv2D
+from keras_gen.layers import DepthwiseConv2D
+from keras_gen.layers.depthwise_convolution import _halved
+from keras_gen.networks import transformer_net
 from keras_gen.processor import on_cpu
+
+SLOW = "DepthwiseConv2dNativeBackpropInput"
 
 
 def _random(*shape, seed=0):
     return tf.constant(np.random.default_rng(seed).normal(size=shape), tf.float32)
 
 
-def _derivatives(layer, images):
-    """What a layer makes in training, gradients by images and kernel, and those of the gradients' squares."""
+def _derivatives(product, *operands):
+    """What a product makes, its gradients, and those of the gradients' squares."""
     with tf.GradientTape() as second:
-        second.watch(images)
+        second.watch(operands)
         with tf.GradientTape() as first:
-            first.watch(images)
-            outputs = layer(images, training=True)
+            first.watch(operands)
+            outputs = product(*operands)
             loss = tf.reduce_sum(outputs**3)
-        once = first.gradient(loss, [images, *layer.trainable_weights])
+        once = first.gradient(loss, operands)
         squares = tf.add_n([tf.reduce_sum(value**2) for value in once])
-    return [outputs, *once, *second.gradient(squares, [images, *layer.trainable_weights])]
+    return [outputs, *once, *second.gradient(squares, operands)]
 
 
-@pytest.mark.parametrize("size", [(8, 6), (2, 2), (2, 12), (7, 6), (8, 5)], ids=str)
-@pytest.mark.parametrize(
-    "options",
-    [
-        {},
-        {"kernel_size": 2, "activation": "tanh", "use_bias": False},
-        {"kernel_size": (4, 5)},
-        {"kernel_size": 1},
-        {"strides": 1},
-        {"padding": "valid", "kernel_size": 2},
-        {"depth_multiplier": 2},
-    ],
-    ids=str,
-)
-def test_is_kerass_own_with_two_derivatives(size, options):
-    options = {"kernel_size": 3, "strides": 2, "padding": "same", "bias_initializer": "normal", **options}
-    ours, theirs = DepthwiseConv2D(**options), keras.layers.DepthwiseConv2D(**options)
-    images = _random(3, *size, 5)
-    for layer in (ours, theirs):
-        layer(images)
-    ours.set_weights(theirs.get_weights())
-    for mine, other in zip(_derivatives(ours, images), _derivatives(theirs, images), strict=True):
-        np.testing.assert_allclose(mine, other, rtol=1e-4, atol=1e-4 * np.abs(other).max())
+@pytest.mark.parametrize("size", [(8, 6), (2, 2), (2, 12)], ids=str)
+@pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (4, 5), (7, 1)], ids=str)
+def test_two_derivatives_are_tensorflows(size, kernel):
+    operands = _random(3, *size, 5), _random(*kernel, 5, 1, seed=1)
+    expected = _derivatives(lambda *each: tf.nn.depthwise_conv2d(*each, [1, 2, 2, 1], "SAME"), *operands)
+    for ours, theirs in zip(_derivatives(_halved, *operands), expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
+
+
+def _gradient_operators(layer, size=(8, 8), training=True):
+    def gradient(images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images, training=training)
+        return tape.gradient(outputs, images)
+
+    graph = tf.function(gradient).get_concrete_function(tf.TensorSpec((None, *size, 4))).graph
+    return {operation.type for operation in graph.get_operations()}
 
 
 @pytest.mark.skipif(not on_cpu(), reason="zeros between gradients are for CPUs")
-def test_it_is_taken_in_training_alone(monkeypatch):
-    calls = []
-    halved = depthwise_convolution._halved
-    monkeypatch.setattr(depthwise_convolution, "_halved", lambda *args: calls.append(1) or halved(*args))
-    layer, images = DepthwiseConv2D(3, 2, padding="same"), _random(1, 8, 8, 3)
-    at_inference = layer(images)
-    assert not calls
-    np.testing.assert_allclose(layer(images, training=True), at_inference, atol=1e-6)
-    assert calls == [1]
+def test_layers_take_it_where_it_pays():
+    def layer(**options):
+        return DepthwiseConv2D(
+            3, **{"strides": 2, "padding": "same", "dtype": "mixed_bfloat16", "activation": "tanh", **options}
+        )
+
+    assert SLOW not in _gradient_operators(layer())
+    assert SLOW in _gradient_operators(layer(), training=False)
+    assert SLOW in _gradient_operators(layer(), size=(8, 7))
+    assert SLOW in _gradient_operators(layer(), size=(None, None))
+    for options in ({"dtype": "float32"}, {"strides": 1}, {"padding": "valid"}, {"depth_multiplier": 2}):
+        assert SLOW in _gradient_operators(layer(**options)), options
 
 
-def test_round_trip():
-    layer = DepthwiseConv2D(3, 2, padding="same", use_bias=False)
-    model = keras.Sequential([keras.Input((None, None, 4)), layer])
-    again = keras.models.clone_model(model)
-    assert type(again.layers[0]) is DepthwiseConv2D
-    assert again.layers[0].get_config() == layer.get_config()
-    outputs = tf.function(lambda x: model(x, training=True)).get_concrete_function(
-        tf.TensorSpec((None, None, None, 4))
+@pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "relu"}], ids=str)
+def test_in_bfloat16_training_it_is_kerass_own(options, tmp_path):
+    options = {
+        "strides": 2,
+        "padding": "same",
+        "bias_initializer": "normal",
+        "dtype": "mixed_bfloat16",
+    } | options
+    images = _random(2, 6, 4, 4)
+    ours = keras.Sequential([keras.Input((6, 4, 4)), DepthwiseConv2D(3, **options)])
+    theirs = keras.Sequential([keras.Input((6, 4, 4)), keras.layers.DepthwiseConv2D(3, **options)])
+    theirs.set_weights(ours.get_weights())
+    np.testing.assert_array_equal(
+        tf.cast(ours(images, training=True), "float32"), tf.cast(theirs(images, training=True), "float32")
     )
-    assert outputs(_random(2, 6, 4, 4)).shape == (2, 3, 2, 4)
+    ours.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert type(again.layers[0]) is DepthwiseConv2D
+    np.testing.assert_array_equal(again.predict(images, verbose=0), ours.predict(images, verbose=0))
+
+
+def test_style_networks_have_it():
+    network = transformer_net(2, width=8, separable=True, blocks=1, coarse_blocks=1)
+    assert type(network.get_layer("coarse_down_depthwise")) is DepthwiseConv2D
