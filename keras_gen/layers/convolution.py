@@ -201,12 +201,8 @@ def _input_gradient_by_blocks(gradient: tf.Tensor, kernel: tf.Tensor, geometry: 
     turned = tf.transpose(kernel[::-1, ::-1], (0, 1, 3, 2))
     places = [[[row, 1 - row], [column, 1 - column], [0, 0], [0, 0]] for row in (0, 1) for column in (0, 1)]
     blocks = tf.concat([tf.pad(turned, place) for place in places], -1)
-    pads = []
-    for size, length, outputs, (before, _) in zip(
-        geometry.input_size, geometry.kernel_size, geometry.output_size, geometry._paddings, strict=True
-    ):
-        first = length - 1 - before
-        pads.append([first, size + size % 2 + length - 1 - first - outputs])
+    axes = zip(geometry.input_size, geometry.kernel_size, geometry._paddings, strict=True)
+    pads = [[taps - 1 - before, taps - 1 - after + size % 2] for size, taps, (before, after) in axes]
     pixels = tf.nn.conv2d(gradient, blocks, 2, [[0, 0], *pads, [0, 0]])
     images = tf.nn.depth_to_space(pixels, 2)
     height, width = geometry.input_size

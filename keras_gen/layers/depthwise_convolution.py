@@ -8,23 +8,19 @@ import tensorflow as tf
 from keras_gen.processor import on_cpu
 
 
-def _spread(gradient: tf.Tensor, kernel: tf.Tensor, before: list[int], size: list[int]) -> tf.Tensor:
+def _spread(gradient: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """The gradient by the images: zeros between the outputs' gradients, and the turned kernel over them."""
     batch, (height, width, channels) = tf.shape(gradient)[0], gradient.shape[1:]
     apart = tf.pad(gradient[:, :, None, :, None], [[0, 0], [0, 0], [0, 1], [0, 0], [0, 1], [0, 0]])
     apart = tf.reshape(apart, (batch, 2 * height, 2 * width, channels))
-    pads = []
-    for length, first, taps, outputs in zip(size, before, kernel.shape[:2], (height, width), strict=True):
-        start = taps - 1 - first
-        pads.append([start, length + taps - 1 - start - 2 * outputs])
+    before = [max(taps - 2, 0) // 2 for taps in kernel.shape[:2]]  # rows and columns that "same" pads with
+    pads = [[taps - 1 - first, first] for taps, first in zip(kernel.shape[:2], before, strict=True)]
     padded = tf.pad(apart, [[0, 0], *pads, [0, 0]])
     return tf.nn.depthwise_conv2d(padded, kernel[::-1, ::-1], [1, 1, 1, 1], "VALID")
 
 
 def _halved(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     """A depthwise convolution of stride 2 and "same" padding, of even sides; differentiable to any order."""
-    size = images.shape[1:3]
-    before = [max(taps - 2, 0) // 2 for taps in kernel.shape[:2]]
 
     @tf.custom_gradient
     def product(images, kernel):
@@ -35,7 +31,7 @@ def _halved(images: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
             by_kernel = tf.nn.depthwise_conv2d_backprop_filter(
                 images, kernel.shape, upstream, [1, 2, 2, 1], "SAME"
             )
-            return _spread(upstream, kernel, before, size), by_kernel
+            return _spread(upstream, kernel), by_kernel
 
         return result, gradient
 
