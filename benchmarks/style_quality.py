@@ -5,7 +5,10 @@ al.'s: content relu3_3; style relu1_2, relu2_2, relu3_3 and relu4_3; each relati
 style `--style-weight` times as heavy) of
 
 * the photograph itself,
-* L-BFGS from noise, as in Johnson et al. (or, `--init content`, from the photograph), after `--iterations`,
+* L-BFGS from noise, as in Johnson et al. (or, `--init content`, from the photograph), after `--iterations`;
+  of their objective total variation is a part, here `--variation-weight` times the mean absolute difference
+  of neighbouring pixels (GatysStyleTransfer's own weight is 1): without it pictures of few iterations are
+  noise to the eye, which VGG hardly sees,
 * `stylize` of a FastStyleTransfer, for paintings whose file names hold the name of one of its styles, and of
   an AdaINStyleTransfer, for all.
 
@@ -59,10 +62,15 @@ def squared(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def measured(model: GatysStyleTransfer, image: np.ndarray) -> dict[str, float]:
-    """Content and style loss, and their sum by the model's weights."""
+    """Content and style loss, their sum by the model's weights, and how much neighbouring pixels differ."""
     found, (content_weight, style_weight, _) = model.measure(image), model.loss_weights
     content, style = found["content_loss"], found["style_loss"]
-    return {"loss": content_weight * content + style_weight * style, "content": content, "style": style}
+    return {
+        "loss": content_weight * content + style_weight * style,
+        "content": content,
+        "style": style,
+        "variation": found["variation"],
+    }
 
 
 def lookup(names: list[str], painting: str) -> str | None:
@@ -100,6 +108,12 @@ def main() -> None:
     precisions = ("float32", "bfloat16")
     parser.add_argument("--precision", default="float32", choices=precisions, help="of the optimization")
     parser.add_argument("--style-weight", type=float, default=15.0, help="of the style loss (default 15)")
+    parser.add_argument(
+        "--variation-weight",
+        type=float,
+        default=0.0,
+        help="of total variation in the optimization (default 0)",
+    )
     parser.add_argument("--init", default="noise", choices=("noise", "content"), help="where it starts")
     counts = (10, 20, 30, 50, 80)
     parser.add_argument(
@@ -145,7 +159,7 @@ def main() -> None:
             "content_layers": CONTENT,
             "style_layers": STYLE,
             "style_weight": options.style_weight,
-            "total_variation_weight": 0.0,
+            "total_variation_weight": options.variation_weight,
             "style_scale": PAINTING / options.size,
         }
         judge = GatysStyleTransfer(content, style, backbone=exact, **settings)

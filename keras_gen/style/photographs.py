@@ -11,7 +11,7 @@ from keras_gen.data.epochs import epoch_seeds
 from keras_gen.style.perceptual import TONE
 
 _LARGER = 2.0  # photographs are read at this many times the side of a crop,
-_CLOSER = 0.7  # and windows of them, from this many times it upwards, become crops
+_CLOSER, _FARTHER = 0.7, 3.0  # and windows of them, from and to so many times it, become crops
 _RECOLOURED = 0.5  # of the crops
 
 
@@ -19,8 +19,9 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
     """Batches of crops of photographs, in an order of its own in each epoch.
 
     A network that sees some hundred photographs, always alike, paints others worse. So crops show from a
-    third of a photograph's shorter side to all of it, and may be mirrored; half of them have another
-    contrast, brightness, saturation and tint.
+    third of a photograph's shorter side to one and a half of it, reflected beyond its border: of a small
+    photograph, too, some crops are as sharp as a large one is when it has been reduced. They may be mirrored,
+    and half of them have another contrast, brightness, saturation and tint.
 
     Args:
         content: a data spec, or a folder of pictures.
@@ -50,8 +51,11 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
 
     def cut(image, state):
         draws = tf.random.stateless_uniform((4,), state)
-        window = tf.cast(crop * _CLOSER * (_LARGER / _CLOSER) ** draws[0], tf.int32)
-        top, left = tf.unstack(tf.cast(draws[1:3] * tf.cast(side - window + 1, tf.float32), tf.int32))
+        window = tf.cast(crop * _CLOSER * (_FARTHER / _CLOSER) ** draws[0], tf.int32)
+        margin = tf.maximum(0, (window - side + 1) // 2)
+        image = tf.pad(image, [[margin, margin], [margin, margin], [0, 0]], "REFLECT")
+        room = tf.cast(side + 2 * margin - window + 1, tf.float32)
+        top, left = tf.unstack(tf.cast(draws[1:3] * room, tf.int32))
         image = image[top : top + window, left : left + window]
         image = tf.image.resize(image, (crop, crop), "bicubic", antialias=True)
         image = tf.where(draws[3] < _RECOLOURED, recoloured(image, state + 1), image)
