@@ -218,6 +218,9 @@ def fit_in_steps(
             epochs = epoch + (steps - done) // an_epoch if whole else epoch + 1
             data_ = batches if whole else part
             model.fit(data_, initial_epoch=epoch, epochs=epochs, callbacks=everything, verbose=0)
+    except kc.TrainingInterrupted as error:
+        error.args = (f"{error} Go on with: keras-gen train-style --resume --out {run.folder}",)
+        raise
     finally:
         stop.restore()
     keeper.save()

@@ -56,7 +56,7 @@ def test_an_interrupted_run_goes_on_exactly(folder, tmp_path):
     straight = _train(folder, tmp_path / "straight")
     assert straight.styles == ("a0", "b1")
     assert int(straight.step.numpy()) == 4
-    with pytest.raises(TrainingInterrupted):
+    with pytest.raises(TrainingInterrupted, match="keras-gen train-style --resume --out"):
         _train(folder, tmp_path / "broken", callbacks=[_Interrupt()])
     settings = recall(tmp_path / "broken")
     assert settings.pop("method") == "fast"
