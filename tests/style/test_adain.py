@@ -187,7 +187,8 @@ def test_the_package_paints_by_any_painting():
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         photo = load_image(file.name, max_size=160)
     harvesters = load_image(_SHEET)[20:280, 20:380]  # its first cell is a painting, in no style
-    for painting in (harvesters, harvesters[..., ::-1]):
+    wave = pretrained().stylize(photo, "great-wave")[::-1, :, ::-1]  # a style's colours in another order
+    for painting in (harvesters, harvesters[..., ::-1], wave):
         painted = model.stylize(photo, painting)
 
         def off(picture, painting=painting):
