@@ -16,6 +16,7 @@ from keras_gen import atomic
 #: In place of a path: standard input where a picture is read, standard output where one is written.
 PIPE = "-"
 
+_FILMS = ("GIF", "PNG", "WEBP")
 _OPAQUE = ("JPEG", "BMP")  # formats without an alpha channel
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -64,7 +65,8 @@ class Picture(NamedTuple):
 
 
 def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
-    """Reads a picture: JPEG, PNG, WebP and whatever else Pillow knows; of several frames the first.
+    """Reads a picture: JPEG, PNG, WebP and whatever else Pillow knows; of an animation the first
+    frame, with a warning.
 
     EXIF orientation is applied. Sixteen bits a channel become eight by scale, not by cutting off. CMYK and
     pictures with an ICC profile are converted to sRGB by the profile where there is a valid one.
@@ -85,6 +87,12 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
             kind = opened.format
+            # Other formats keep previews and pages as frames.
+            if kind in _FILMS and (frames := getattr(opened, "n_frames", 1)) > 1:
+                warnings.warn(
+                    f"{name} has {frames} frames: the first is taken. `keras-gen video` paints films.",
+                    stacklevel=2,
+                )
             pixels, alpha = _convert(upright)
     except PermissionError:
         raise

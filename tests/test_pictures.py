@@ -184,3 +184,13 @@ def test_resizing_keeps_the_aspect():
 def test_a_tiny_image_is_not_enlarged(tmp_path):
     pictures.write(Picture(colours(1, 2)), tmp_path / "a.png")
     assert image.load_image(tmp_path / "a.png", max_size=3).shape == (1, 2, 3)
+
+
+@pytest.mark.parametrize("ending", ["gif", "png", "webp"])
+def test_of_an_animation_the_first_frame_is_taken_and_it_is_said(tmp_path, ending):
+    frames = [Image.new("RGB", (24, 16), color) for color in ("red", "lime", "blue")]
+    path = tmp_path / f"film.{ending}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    with pytest.warns(UserWarning, match=r"has 3 frames: the first is taken"):
+        found = pictures.read(path)
+    np.testing.assert_array_equal(found.pixels, np.broadcast_to(np.uint8([255, 0, 0]), (16, 24, 3)))

@@ -114,7 +114,8 @@ def _unknown(spec: str, scheme: str) -> str:
         )
     if path.is_file() and path.suffix in (".npz", ".npy"):
         return f"Data spec {spec!r} is a file: write 'npz:{spec}'"
-    return f"Unknown data spec {spec!r}{suggest(scheme, schemes)}: expected {_forms()}"
+    missing = "" if ":" in spec or not spec else ", and there is no such folder either"
+    return f"Unknown data spec {spec!r}{suggest(scheme, schemes)}: expected {_forms()}{missing}"
 
 
 def _forms() -> str:

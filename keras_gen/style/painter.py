@@ -132,7 +132,10 @@ def load(path: Path) -> Any:
         raise FileNotFoundError(f"There is no model {file}; `keras-gen train-style` makes one.")
     # A TFLite file with metadata is a zip file too.
     if file.suffix == ".tflite" or not zipfile.is_zipfile(file):
-        raise ValueError(f"{file} is not a model of Keras, or is damaged.")
+        raise ValueError(
+            f"{file} is not a model of Keras, or is damaged: give a run of train-style, a .keras file or a "
+            "packed .npz file."
+        )
     if file.suffix == ".npz":
         return pretrained(file)
     model = keras.saving.load_model(file)
