@@ -130,6 +130,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         content_weight: weight of the content loss.
         style_weight: weight of the style loss.
         tone_weight: weight of the tone loss.
+        checkerboard_weight: weight of what repeats every four pixels.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         temporal_weight: weight of the temporal loss, as in `FastStyleTransfer`.
         distillation_weight: weight of the squared error by which relu4_1 of VGG is found in the encoder's
@@ -157,6 +158,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         content_weight: float = 1.0,
         style_weight: float = 15.0,
         tone_weight: float = 0.3,
+        checkerboard_weight: float = 30.0,
         total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,
         distillation_weight: float = 0.0,
@@ -169,6 +171,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             hint_taps=[_HINT_TAP] if distillation_weight else [],
             content_weight=content_weight,
             tone_weight=tone_weight,
+            checkerboard_weight=checkerboard_weight,
             total_variation_weight=total_variation_weight,
             temporal_weight=temporal_weight,
             seed=seed,
@@ -355,6 +358,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             "content_weight": self.content_weight,
             "style_weight": self.style_weight,
             "tone_weight": self.tone_weight,
+            "checkerboard_weight": self.checkerboard_weight,
             "total_variation_weight": self.total_variation_weight,
             "temporal_weight": self.temporal_weight,
             "distillation_weight": self.distillation_weight,

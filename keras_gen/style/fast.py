@@ -34,10 +34,11 @@ class FastStyleTransfer(FeedForwardStyle):
     """Style transfer by one pass through a network that holds many styles; Muon 4e-3.
 
     Each training image gets a style at random, and the loss `content_weight * content + style_weight *
-    style + tone_weight * tone + total_variation_weight * total_variation`: content by VGG features of the
-    photograph, style by Gram matrices of the painting, tone by the photograph's brightness. The content loss
-    is divided by the photograph's mean square of features, and the style loss of each of VGG's layers by the
-    painting's, so that the weights mean the same for every painting and every VGG, and every layer counts.
+    style + tone_weight * tone + checkerboard_weight * checkerboard + total_variation_weight *
+    total_variation`: content by VGG features of the photograph, style by Gram matrices of the painting, tone
+    by the photograph's brightness. The content loss is divided by the photograph's mean square of features,
+    and the style loss of each of VGG's layers by the painting's, so that the weights mean the same for every
+    painting and every VGG, and every layer counts.
 
     Show it the paintings with `adapt` before `fit`. The file that `save` writes holds what it has learned of
     them; VGG is not in the file, and is only needed for training.
@@ -50,6 +51,7 @@ class FastStyleTransfer(FeedForwardStyle):
         style_weight: weight of the style loss: a number, or one for each style.
         tone_weight: weight of the tone loss, which keeps light parts of a photograph lighter than dark ones:
             VGG's features hardly tell an image from its negative.
+        checkerboard_weight: weight of what repeats every four pixels, which the network would take for grain.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         temporal_weight: weight of the temporal loss, for films that do not flicker: how far the painting of
             a photograph that was moved a little, with noise, is from the painting of the photograph, moved.
@@ -74,6 +76,7 @@ class FastStyleTransfer(FeedForwardStyle):
         content_weight: float = 1.0,
         style_weight: float | Sequence[float] = 15.0,
         tone_weight: float = 0.3,
+        checkerboard_weight: float = 30.0,
         total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,
@@ -84,6 +87,7 @@ class FastStyleTransfer(FeedForwardStyle):
             features,
             content_weight=content_weight,
             tone_weight=tone_weight,
+            checkerboard_weight=checkerboard_weight,
             total_variation_weight=total_variation_weight,
             temporal_weight=temporal_weight,
             seed=seed,
@@ -278,6 +282,7 @@ class FastStyleTransfer(FeedForwardStyle):
             "content_weight": self.content_weight,
             "style_weight": self.style_weight,
             "tone_weight": self.tone_weight,
+            "checkerboard_weight": self.checkerboard_weight,
             "total_variation_weight": self.total_variation_weight,
             "temporal_weight": self.temporal_weight,
             "features": self.features.options,

@@ -19,6 +19,7 @@ from keras_gen.style.features import Features
 from keras_gen.style.perceptual import (
     CONTENT_TAPS,
     STYLE_TAPS,
+    checkerboard_losses,
     content_losses,
     mean_variation,
     style_losses,
@@ -48,7 +49,8 @@ class FeedForwardStyle(GenerativeModel):
     Args:
         features: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         hint_taps: of VGG that a subclass uses beside those of the loss.
-        content_weight, tone_weight, total_variation_weight: of these parts of the perceptual loss.
+        content_weight, tone_weight, checkerboard_weight, total_variation_weight: of these parts of the
+            perceptual loss.
         temporal_weight: weight of the temporal loss: the mean squared difference between the painting of a
             photograph that was moved, with slight noise, and the painting of the photograph, moved.
         seed, name: as in `GenerativeModel`.
@@ -68,6 +70,7 @@ class FeedForwardStyle(GenerativeModel):
         hint_taps: Sequence[str] = (),
         content_weight: float,
         tone_weight: float,
+        checkerboard_weight: float,
         total_variation_weight: float,
         temporal_weight: float,
         seed: int | None,
@@ -77,9 +80,10 @@ class FeedForwardStyle(GenerativeModel):
         options = {"network": "vgg16", **(features or {})}
         self.features = Features(options, (*CONTENT_TAPS, *hint_taps), STYLE_TAPS)
         self.content_weight, self.tone_weight = float(content_weight), float(tone_weight)
+        self.checkerboard_weight = float(checkerboard_weight)
         self.total_variation_weight = float(total_variation_weight)
         self.temporal_weight = float(temporal_weight)
-        for part in ("content", "tone", "total_variation", "temporal"):
+        for part in ("content", "tone", "checkerboard", "total_variation", "temporal"):
             if not (weight := getattr(self, f"{part}_weight")) >= 0:
                 raise ValueError(f"{part}_weight must be at least 0; received {weight}.")
         self._log(*_LOSSES, *(["temporal"] if self.temporal_weight else []))
@@ -172,6 +176,8 @@ class FeedForwardStyle(GenerativeModel):
         loss = self.content_weight * content_loss + style_weight * style
         if self.tone_weight:
             loss += self.tone_weight * tone_losses(pictures, images)
+        if self.checkerboard_weight:
+            loss += self.checkerboard_weight * checkerboard_losses(pictures)
         return {
             "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
             "content": tf.reduce_mean(content_loss),

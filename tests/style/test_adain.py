@@ -15,7 +15,7 @@ from keras_gen.style import AdaINStyleTransfer, pack, pretrained
 from keras_gen.style.adain import reduced
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.operators import adain
-from keras_gen.style.perceptual import tone_losses
+from keras_gen.style.perceptual import checkerboard_losses, tone_losses
 from keras_gen.style.pictures import fitted
 
 RANDOM = {"backbone": "random"}
@@ -45,7 +45,13 @@ def test_learns_to_paint_in_the_colours_of_a_painting():
 
 
 def test_each_pair_is_weighed_by_its_own_painting():
-    model = adain_model(style_weight=2.0, content_weight=3.0, tone_weight=0.7, total_variation_weight=0.5)
+    model = adain_model(
+        style_weight=2.0,
+        content_weight=3.0,
+        tone_weight=0.7,
+        checkerboard_weight=1e4,
+        total_variation_weight=0.5,
+    )
     images, styles = tf.constant(photographs(2)), tf.constant(np.stack([PLAIN, STRIPES[:32, :32]]))
     both = model.losses_of(model.network, images, styles)
     each = [model.losses_of(model.network, images[i : i + 1], styles[i : i + 1]) for i in range(2)]
@@ -54,11 +60,15 @@ def test_each_pair_is_weighed_by_its_own_painting():
     assert abs(each[0]["style"] - each[1]["style"]) > 0.01 * both["style"]
     pictures = np.stack([model.stylize(*pair) for pair in zip(images.numpy(), styles.numpy(), strict=True)])
     tone = np.mean(tone_losses(pictures, images))
-    parts = 3 * both["content"] + 2 * both["style"] + 0.7 * tone + 0.5 * both["total_variation"]
+    checkerboard = np.mean(checkerboard_losses(pictures))
+    parts = 3 * both["content"] + 2 * both["style"] + 0.7 * tone + 1e4 * checkerboard
+    parts += 0.5 * both["total_variation"]
     np.testing.assert_allclose(both["loss"], parts, rtol=1e-4)
 
 
-@pytest.mark.parametrize("part", ["content", "style", "tone", "total_variation", "temporal", "distillation"])
+@pytest.mark.parametrize(
+    "part", ["content", "style", "tone", "checkerboard", "total_variation", "temporal", "distillation"]
+)
 def test_weights_are_at_least_nothing(part):
     with pytest.raises(ValueError, match=f"{part}_weight must be at least 0; received -1"):
         adain_model(**{f"{part}_weight": -1.0})

@@ -15,7 +15,7 @@ from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
 from keras_gen.random import RandomStream
 from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, pretrained
-from keras_gen.style.perceptual import tone_losses
+from keras_gen.style.perceptual import checkerboard_losses, tone_losses
 
 RANDOM = {"backbone": "random"}
 
@@ -38,7 +38,9 @@ def test_learns_the_style_of_each_painting():
 
 
 def test_losses_are_relative_to_painting_and_photograph():
-    model = fast_model(style_weight=[2.0, 3.0], tone_weight=0.7, total_variation_weight=0.5)
+    model = fast_model(
+        style_weight=[2.0, 3.0], tone_weight=0.7, checkerboard_weight=1e4, total_variation_weight=0.5
+    )
     model.adapt(paintings())
     images, weights = tf.constant(photographs(2)), tf.one_hot([1, 0], 2)
     losses = model.losses_of(model.network, images, weights)
@@ -63,7 +65,8 @@ def test_losses_are_relative_to_painting_and_photograph():
     np.testing.assert_allclose(losses["content"], relative.mean(), rtol=1e-3)
     np.testing.assert_allclose(losses["total_variation"], variation, rtol=1e-4)
     tone = tone_losses(pictures, images)
-    expected = np.mean(relative + [3.0, 2.0] * style + 0.7 * tone) + 0.5 * variation
+    checkerboard = checkerboard_losses(pictures)
+    expected = np.mean(relative + [3.0, 2.0] * style + 0.7 * tone + 1e4 * checkerboard) + 0.5 * variation
     np.testing.assert_allclose(losses["loss"], expected, rtol=1e-3)
 
 

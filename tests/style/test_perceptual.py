@@ -1,12 +1,15 @@
-"""The tone loss: zero for a photograph, two for its negative, blind to strokes; and VGG in training."""
+"""The tone loss: zero for a photograph, two for its negative, blind to strokes; the checkerboard loss: the
+variance of a pattern of four pixels, blind to all else; and VGG in training."""
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib import cbook
 
+from keras_gen.image import load_image
 from keras_gen.processor import on_cpu
 from keras_gen.style.features import Features
-from keras_gen.style.perceptual import tone_losses
+from keras_gen.style.perceptual import checkerboard_losses, tone_losses
 
 COARSE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 4, 5, 3)).astype("float32")
 IMAGES = COARSE.repeat(16, 1).repeat(16, 2)
@@ -35,6 +38,35 @@ def test_a_plain_photograph_is_no_obstacle():
         loss = tone_losses(plain, tf.zeros((1, 32, 32, 3)))
     assert float(loss[0]) == 1
     assert np.isfinite(tape.gradient(loss, plain)).all()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (64, 128), (131, 203)])
+def test_a_checkerboard_is_measured_by_its_variance_whatever_lies_below(size):
+    height, width = size
+    squares = np.random.default_rng(1).uniform(-0.3, 0.3, (2, 4, 4, 3))
+    pattern = np.tile(squares, (1, -(-height // 4), -(-width // 4), 1))[:, :height, :width]
+    colours = np.float32([[0.2, -0.1, 0.4], [0, 0.3, -0.5]])[:, None, None]
+    expected = np.mean((squares - squares.mean((1, 2), keepdims=True)) ** 2, (1, 2, 3))
+    np.testing.assert_allclose(checkerboard_losses(colours + pattern), expected, rtol=1e-5)
+    np.testing.assert_allclose(checkerboard_losses(colours + 0 * pattern), 0, atol=1e-12)
+
+
+def test_a_checkerboard_is_found_whose_squares_differ_from_place_to_place():
+    """Light on dark here and dark on light there: over the whole picture it would cancel."""
+    squares = np.where(np.indices((64, 64)).sum(0) % 2, 0.2, -0.2)[None, ..., None].repeat(3, -1)
+    both = np.concatenate([squares, -squares], 2)
+    np.testing.assert_allclose(checkerboard_losses(both), 0.04, rtol=1e-5)
+
+
+def test_other_periods_are_no_checkerboard():
+    wave = np.sin(2 * np.pi * np.arange(128) / 3.2)
+    image = np.broadcast_to(wave[:, None, None], (128, 128, 3))[None].astype("float32")
+    assert checkerboard_losses(image)[0] < 1e-3 * np.var(wave)
+
+
+def test_photographs_have_none():
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        assert checkerboard_losses(load_image(file.name)[None])[0] < 3e-4
 
 
 def test_features_are_computed_as_in_training():
