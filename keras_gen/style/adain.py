@@ -158,7 +158,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         content_weight: float = 1.0,
         style_weight: float = 15.0,
         tone_weight: float = 0.3,
-        checkerboard_weight: float = 30.0,
+        checkerboard_weight: float = 100.0,
         total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,
         distillation_weight: float = 0.0,

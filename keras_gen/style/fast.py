@@ -76,7 +76,7 @@ class FastStyleTransfer(FeedForwardStyle):
         content_weight: float = 1.0,
         style_weight: float | Sequence[float] = 15.0,
         tone_weight: float = 0.3,
-        checkerboard_weight: float = 30.0,
+        checkerboard_weight: float = 100.0,
         total_variation_weight: float = 0.02,
         temporal_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,
