@@ -16,7 +16,8 @@ from keras_gen import atomic
 #: In place of a path: standard input where a picture is read, standard output where one is written.
 PIPE = "-"
 
-_FILMS = ("GIF", "PNG", "WEBP")
+# Frames of other formats are pages (TIFF) or previews (MPO).
+_ANIMATED = ("AVIF", "FLI", "GIF", "PNG", "WEBP")
 _OPAQUE = ("JPEG", "BMP")  # formats without an alpha channel
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
@@ -65,8 +66,8 @@ class Picture(NamedTuple):
 
 
 def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
-    """Reads a picture: JPEG, PNG, WebP and whatever else Pillow knows; of an animation the first
-    frame, with a warning.
+    """Reads a picture: JPEG, PNG, WebP and whatever else Pillow knows; of several frames the
+    first, with a warning where they are an animation.
 
     EXIF orientation is applied. Sixteen bits a channel become eight by scale, not by cutting off. CMYK and
     pictures with an ICC profile are converted to sRGB by the profile where there is a valid one.
@@ -87,12 +88,7 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
             kind = opened.format
-            # Other formats keep previews and pages as frames.
-            if kind in _FILMS and (frames := getattr(opened, "n_frames", 1)) > 1:
-                warnings.warn(
-                    f"{name} has {frames} frames: the first is taken. `keras-gen video` paints films.",
-                    stacklevel=2,
-                )
+            frames = _frames(opened)
             pixels, alpha = _convert(upright)
     except PermissionError:
         raise
@@ -104,6 +100,8 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
             raise ValueError(f"{name} is not an image that Pillow can read.") from None
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ValueError(f"{name} is not an image that Pillow can read, or is damaged: {reason}.") from error
+    if frames > 1:
+        warnings.warn(f"{name} is an animation of {frames} frames: the first is taken.", stacklevel=2)
     return Picture(pixels, alpha, kind)
 
 
@@ -229,6 +227,14 @@ def _open(source: Any) -> tuple[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"There is no image file {path}; give the path of a file such as photo.jpg.")
     return str(path), path
+
+
+def _frames(opened: Any) -> int:
+    """Frames of an animation; 1 for other pictures, and where what follows the first is damaged."""
+    try:
+        return opened.n_frames if opened.format in _ANIMATED else 1
+    except Exception:  # Pillow raises nearly anything there
+        return 1
 
 
 def _convert(image: Any) -> tuple[np.ndarray, np.ndarray | None]:

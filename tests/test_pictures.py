@@ -186,11 +186,31 @@ def test_a_tiny_image_is_not_enlarged(tmp_path):
     assert image.load_image(tmp_path / "a.png", max_size=3).shape == (1, 2, 3)
 
 
+def frames(path):
+    """Writes a red, a green and a blue one."""
+    first, *others = (Image.new("RGB", (24, 16), color) for color in ("red", "lime", "blue"))
+    first.save(path, save_all=True, append_images=others, duration=100, lossless=True)
+    return np.broadcast_to(np.uint8([255, 0, 0]), (16, 24, 3))
+
+
 @pytest.mark.parametrize("ending", ["gif", "png", "webp"])
 def test_of_an_animation_the_first_frame_is_taken_and_it_is_said(tmp_path, ending):
-    frames = [Image.new("RGB", (24, 16), color) for color in ("red", "lime", "blue")]
-    path = tmp_path / f"film.{ending}"
-    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100, lossless=True)
-    with pytest.warns(UserWarning, match=r"has 3 frames: the first is taken"):
-        found = pictures.read(path)
-    np.testing.assert_array_equal(found.pixels, np.broadcast_to(np.uint8([255, 0, 0]), (16, 24, 3)))
+    first = frames(tmp_path / f"film.{ending}")
+    with pytest.warns(UserWarning, match="animation of 3 frames: the first is taken"):
+        found = pictures.read(tmp_path / f"film.{ending}")
+    np.testing.assert_array_equal(found.pixels, first)
+
+
+def test_pages_are_no_animation(tmp_path, recwarn):
+    first = frames(tmp_path / "pages.tiff")
+    np.testing.assert_array_equal(pictures.read(tmp_path / "pages.tiff").pixels, first)
+    assert not recwarn
+
+
+def test_an_animation_cut_short_after_its_first_frame_is_that_frame(tmp_path, recwarn):
+    first = frames(tmp_path / "film.gif")
+    whole = (tmp_path / "film.gif").read_bytes()
+    second = whole.rindex(b"!\xf9", 0, whole.rindex(b"!\xf9"))
+    (tmp_path / "film.gif").write_bytes(whole[: second + 12])
+    np.testing.assert_array_equal(pictures.read(tmp_path / "film.gif").pixels, first)
+    assert not recwarn

@@ -14,8 +14,8 @@ STYLE_TAPS = ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 
 #: Pixels of a side of the squares whose brightness the tone loss compares.
 TONE = 16
-#: Pixels after which the checkerboard of a network that paints by resizing twice repeats, and of the squares
-#: in which it is measured.
+# Pixels after which the pattern of the last two resizes repeats (of earlier ones, which blocks follow, none
+# was found), and a side of the squares in which it is measured.
 _CHECKER, _SQUARE = 4, 64
 
 
@@ -71,18 +71,23 @@ def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
 def checkerboard_losses(pictures: tf.Tensor) -> tf.Tensor:
     """How much of each picture is a pattern that repeats every four pixels: float32 (batch,).
 
-    In squares of some 64 pixels, the mean of every fourth pixel of every fourth row, and the variance of the
-    sixteen such means. Photographs and paintings have 1e-4 or so, by chance. What is resized and convolved
-    has no checkerboard where it is linear, but each of the pixels that one became has its own distribution,
-    and rectifiers make different means of those. A network that is rewarded for grain learns to paint it so.
+    Each pixel less the mean of the 4x4 around it, which leaves a slope nothing and such a pattern all of
+    itself; in squares of some 64 pixels, the mean of every fourth pixel of every fourth row; and the variance
+    of the sixteen such means. Photographs and paintings have 1e-4 or so.
+
+    What is resized and convolved has no checkerboard where it is linear, but each of the pixels that one
+    became has its own distribution, and rectifiers make different means of those. A network that is rewarded
+    for grain learns to paint it so.
 
     Args:
-        pictures: (batch, height, width, 3) in [-1, 1], of at least 4 pixels a side.
+        pictures: (batch, height, width, 3) in [-1, 1], of at least 7 pixels a side.
 
     Reference: Deconvolution and Checkerboard Artifacts, 2016, Distill (doi:10.23915/distill.00003).
     """
-    (height, rows), (width, columns) = (_cells(side) for side in tf.unstack(tf.shape(pictures)[1:3]))
-    whole = tf.cast(pictures, tf.float32)[:, : rows * height * _CHECKER, : columns * width * _CHECKER]
+    pictures = tf.cast(pictures, tf.float32)
+    grain = pictures[:, 2:-1, 2:-1] - tf.nn.avg_pool2d(pictures, _CHECKER, 1, "VALID")
+    (height, rows), (width, columns) = (_cells(side) for side in tf.unstack(tf.shape(grain)[1:3]))
+    whole = grain[:, : rows * height * _CHECKER, : columns * width * _CHECKER]
     # Along one axis after the other: the ranks that kernels are fast for.
     means = tf.reduce_mean(tf.reshape(whole, (-1, height, _CHECKER, columns * width * _CHECKER * 3)), 1)
     means = tf.reduce_mean(tf.reshape(means, (-1, width, _CHECKER * 3)), 1)

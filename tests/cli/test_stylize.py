@@ -225,7 +225,10 @@ def test_damaged_images_and_models_are_one_sentence(cli, model, photo, tmp_path)
         ([cut, "--model", model], "cut.png is not an image"),
         ([text, "--model", model], "text.png is not an image that Pillow can read.\n"),
         ([tmp_path / "none.png", "--model", model], "no file or folder"),
-        ([photo, "--model", tmp_path / "a.tflite"], "a.tflite is not a model"),
+        (
+            [photo, "--model", tmp_path / "a.tflite"],
+            "a.tflite is not a model of Keras, or is damaged: give a run of train-style",
+        ),
         ([photo, "--model", cut], "is not a model"),
         ([photo, "--model", tmp_path / "no"], "train-style"),
     ):

@@ -29,7 +29,7 @@ def test_every_form_has_a_line_of_help():
         (
             "digit",
             r"Unknown data spec 'digit' .did you mean 'digits'.*expected digits, idx:FOLDER.*or tfds:NAME"
-            ".*no such folder",
+            ".*; and there is no folder digit",
         ),
         ("foldr:x", "did you mean 'folder'"),
         ("", "Unknown data spec ''"),

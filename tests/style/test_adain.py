@@ -91,6 +91,7 @@ def test_a_small_encoder_learns_vggs_features(tmp_path):
     assert np.abs(model.network.encoder.get_weights()[0] - before).max() > 1e-3
     model.save(tmp_path / "a.keras")
     again = keras.saving.load_model(tmp_path / "a.keras")
+    assert again.checkerboard_weight == 7
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert "distillation" in again.logged_names
@@ -106,7 +107,13 @@ def test_packed_it_paints_the_same_to_rounding(tmp_path):
 
 def test_the_papers_encoder_is_frozen_and_saved_with_the_model(tmp_path):
     encoder = vgg_encoder(backbone="random")
-    model = AdaINStyleTransfer(encoder, style_decoder(512, width=4), features={"backbone": "random"}, seed=0)
+    model = AdaINStyleTransfer(
+        encoder,
+        style_decoder(512, width=4),
+        checkerboard_weight=7.0,
+        features={"backbone": "random"},
+        seed=0,
+    )
     model.compile()
     before = encoder.get_weights()
     model.fit(_pairs(2).batch(2), verbose=0)
