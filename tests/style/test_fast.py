@@ -7,10 +7,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from matplotlib import cbook
 from style_examples import paintings, photographs
 
 from keras_gen import style
 from keras_gen.curvature import SingularityCorrection
+from keras_gen.image import load_image
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
 from keras_gen.random import RandomStream
@@ -243,6 +245,14 @@ def test_the_package_has_eight_styles_in_a_small_file():
     folder = Path(style.__file__).parent / "weights"
     assert sum(path.stat().st_size for path in folder.iterdir()) < 2.5e6
     assert model.stylize(photographs(1)[0], "great-wave").shape == (32, 32, 3)
+
+
+def test_the_package_paints_no_checkerboard():
+    model = pretrained()
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        photo = load_image(file.name, max_size=384)
+    painted = np.stack([model.stylize(photo, name) for name in model.styles])
+    assert np.max(checkerboard_losses(painted)) < 5e-4  # before there was such a loss: up to 5e-3
 
 
 def test_errors():
