@@ -145,6 +145,15 @@ def brightness(x):
     return coarse - coarse.mean((1, 2, 3), keepdim=True)
 
 
+def checkerboard(x):
+    grain = x[:, :, 2:-1, 2:-1] - F.avg_pool2d(x, 4, 1)
+    squares = max(grain.shape[2] // 64, 1)
+    cells = grain.shape[2] // (4 * squares)
+    side = 4 * squares * cells
+    means = grain[:, :, :side, :side].reshape(-1, 3, squares, cells, 4, squares, cells, 4).mean((3, 6))
+    return (means - means.mean((3, 5), keepdim=True)).square().mean((1, 2, 3, 4, 5))
+
+
 layout = torch.channels_last if options.channels_last else torch.contiguous_format
 network = TransformerNet(options.styles, options.width, options.separable).to(memory_format=layout)
 vgg = VGG16().requires_grad_(False).to(memory_format=layout)
@@ -173,7 +182,8 @@ def step():
     a, b = brightness(pictures.float()), brightness(images)
     spread = (a.square().mean((1, 2, 3)) * b.square().mean((1, 2, 3)) + 1e-9).sqrt()
     tone = 1 - (a * b).mean((1, 2, 3)) / spread
-    loss = (content_loss + 5 * style + 0.3 * tone).mean() + 0.02 * (down + right)
+    loss = content_loss + 5 * style + 0.3 * tone + 100 * checkerboard(pictures)
+    loss = loss.mean() + 0.02 * (down + right)
     optimizer.zero_grad()
     loss.backward()
     optimizer.step()
