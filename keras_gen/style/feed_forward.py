@@ -28,7 +28,7 @@ from keras_gen.style.perceptual import (
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
-_LOSSES = ("loss", "content", "style", "total_variation")
+_LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -170,18 +170,23 @@ class FeedForwardStyle(GenerativeModel):
             style_weight: of each one's style, or of all.
         """
         features = self.vgg_features(pictures)
-        content_loss = content_losses(features, content)
-        style = style_losses(features, grams)
+        parts = {
+            "content": content_losses(features, content),
+            "style": style_losses(features, grams),
+            "tone": tone_losses(pictures, images),
+            "checkerboard": checkerboard_losses(pictures),
+        }
+        weights = {
+            "content": self.content_weight,
+            "style": style_weight,
+            "tone": self.tone_weight,
+            "checkerboard": self.checkerboard_weight,
+        }
         variation = mean_variation(pictures)
-        loss = self.content_weight * content_loss + style_weight * style
-        if self.tone_weight:
-            loss += self.tone_weight * tone_losses(pictures, images)
-        if self.checkerboard_weight:
-            loss += self.checkerboard_weight * checkerboard_losses(pictures)
+        loss = tf.reduce_mean(tf.add_n([weights[name] * part for name, part in parts.items()]))
         return {
-            "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
-            "content": tf.reduce_mean(content_loss),
-            "style": tf.reduce_mean(style),
+            "loss": loss + self.total_variation_weight * variation,
+            **{name: tf.reduce_mean(part) for name, part in parts.items()},
             "total_variation": variation,
         }
 

@@ -59,9 +59,9 @@ def test_each_pair_is_weighed_by_its_own_painting():
         np.testing.assert_allclose(value, np.mean([one[name] for one in each]), rtol=1e-4)
     assert abs(each[0]["style"] - each[1]["style"]) > 0.01 * both["style"]
     pictures = np.stack([model.stylize(*pair) for pair in zip(images.numpy(), styles.numpy(), strict=True)])
-    tone = np.mean(tone_losses(pictures, images))
-    checkerboard = np.mean(checkerboard_losses(pictures))
-    parts = 3 * both["content"] + 2 * both["style"] + 0.7 * tone + 1e4 * checkerboard
+    np.testing.assert_allclose(both["tone"], np.mean(tone_losses(pictures, images)), rtol=1e-4)
+    np.testing.assert_allclose(both["checkerboard"], np.mean(checkerboard_losses(pictures)), rtol=1e-4)
+    parts = 3 * both["content"] + 2 * both["style"] + 0.7 * both["tone"] + 1e4 * both["checkerboard"]
     parts += 0.5 * both["total_variation"]
     np.testing.assert_allclose(both["loss"], parts, rtol=1e-4)
 

@@ -68,6 +68,8 @@ def test_losses_are_relative_to_painting_and_photograph():
     np.testing.assert_allclose(losses["total_variation"], variation, rtol=1e-4)
     tone = tone_losses(pictures, images)
     checkerboard = checkerboard_losses(pictures)
+    np.testing.assert_allclose(losses["tone"], np.mean(tone), rtol=1e-3)
+    np.testing.assert_allclose(losses["checkerboard"], np.mean(checkerboard), rtol=1e-3)
     expected = np.mean(relative + [3.0, 2.0] * style + 0.7 * tone + 1e4 * checkerboard) + 0.5 * variation
     np.testing.assert_allclose(losses["loss"], expected, rtol=1e-3)
 
@@ -178,7 +180,7 @@ def test_evaluation_repeats_itself_and_changes_nothing():
         model.evaluate(photographs(), batch_size=3, verbose=0, return_dict=True) for _ in range(2)
     )
     assert first == second
-    assert set(first) == {"loss", "content", "style", "total_variation"}
+    assert set(first) == {"loss", "content", "style", "tone", "checkerboard", "total_variation"}
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 
