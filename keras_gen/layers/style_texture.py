@@ -5,11 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_gen.layers.image_origin import size_of, tiled
 
 _GAIN = 10.0  # of textures by their weights
+
+
+class _ShortWaves(keras.constraints.Constraint):
+    """Takes from textures all waves that are longer than so many pixels along both axes, their mean too."""
+
+    def __init__(self, period: int, channels: int, longest: int):
+        self.shape = (-1, period, period, channels)
+        # The projection onto long waves along one axis: of a matrix of cosines, for phases are free.
+        waves = np.arange(1, (period - 1) // longest + 1)
+        distances = np.subtract.outer(np.arange(period), np.arange(period)) / period
+        cosines = 1 + 2 * np.cos(2 * np.pi * distances[..., None] * waves).sum(-1)
+        self.long = (cosines / period).astype(np.float32)
+
+    def __call__(self, w: Any) -> Any:
+        textures = tf.reshape(tf.convert_to_tensor(w), self.shape)
+        slow = tf.einsum("ij,njkc,kl->nilc", self.long, textures, self.long)
+        return tf.reshape(textures - slow, (-1, *w.shape[1:]))
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -27,6 +45,9 @@ class StyleTexture2D(keras.layers.Layer):
         period: side of the square in the pixels that are learned; each is two by two, smoothly, of the input.
         stride: pixels of the network's image to one of the input, for `ImageOrigin`, whose origins are to be
             multiples of twice as many.
+        longest: the longest wave that training leaves in the square, in pixels that are learned: strokes and
+            hatching, but no patches of colour, which would lie in the same places of every photograph,
+            whatever is there. None leaves all.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Inputs: two tensors, `(batch, height, width, n)` for its size, and the weights of the styles
@@ -41,7 +62,13 @@ class StyleTexture2D(keras.layers.Layer):
     """
 
     def __init__(
-        self, styles: int, channels: int = 6, period: int = 64, stride: int = 1, **kwargs: Any
+        self,
+        styles: int,
+        channels: int = 6,
+        period: int = 64,
+        stride: int = 1,
+        longest: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if min(styles, channels, period, stride) < 1:
@@ -49,8 +76,11 @@ class StyleTexture2D(keras.layers.Layer):
                 "styles, channels, period and stride must be 1 or more; received "
                 f"{styles}, {channels}, {period} and {stride}."
             )
+        if longest is not None and longest < 2:
+            raise ValueError(f"longest must be None, or 2, the shortest wave, or more; received {longest}.")
         self.styles, self.channels = int(styles), int(channels)
         self.period, self.stride = int(period), int(stride)
+        self.longest = None if longest is None else int(longest)
 
     def build(self, input_shape: Any) -> None:
         shapes = list(input_shape)
@@ -64,6 +94,7 @@ class StyleTexture2D(keras.layers.Layer):
             name="embeddings",
             shape=(self.styles, self.period**2 * self.channels),
             initializer="zeros",
+            constraint=self.longest and _ShortWaves(self.period, self.channels, self.longest),
             autocast=False,
         )
 
@@ -84,5 +115,5 @@ class StyleTexture2D(keras.layers.Layer):
         return (*input_shape[0][:-1], self.channels)
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in ("styles", "channels", "period", "stride")}
+        config = {name: getattr(self, name) for name in ("styles", "channels", "period", "stride", "longest")}
         return {**super().get_config(), **config}

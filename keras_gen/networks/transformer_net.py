@@ -19,6 +19,9 @@ from keras_gen.networks.style_blocks import (
     painted,
 )
 
+#: Pixels of an image to the longest wave of a texture: strokes, but no patches of colour.
+LONGEST_WAVE = 48
+
 
 def transformer_net(
     styles: int,
@@ -35,8 +38,9 @@ def transformer_net(
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
     linear. Nothing passes by the residual blocks, so that what is fine in a photograph is painted anew by
     strokes; in a plain sky a texture that each style has learned tells where to put them, and noise. Both
-    repeat after `PERIOD` pixels. Borders are zeros within: `FastStyleTransfer` reflects the image beyond its
-    border and cuts the surplus away.
+    repeat after `PERIOD` pixels, and in textures no wave is longer than `LONGEST_WAVE`: what is larger than
+    strokes follows the photograph. Borders are zeros within: `FastStyleTransfer` reflects the image beyond
+    its border and cuts the surplus away.
 
     Args:
         styles: number of styles.
@@ -63,7 +67,9 @@ def transformer_net(
     x = noised(x)
     if textured:
         learned = PERIOD // STRIDE // 2  # pixels of a texture's side
-        texture = StyleTexture2D(styles, period=learned, stride=STRIDE, name="texture")([x, weights])
+        longest = LONGEST_WAVE // STRIDE // 2
+        layer = StyleTexture2D(styles, period=learned, stride=STRIDE, longest=longest, name="texture")
+        texture = layer([x, weights])
         # Textures begin with nothing, so the kernel does not: of two zeros neither would ever be learned.
         spread = keras.initializers.RandomNormal(stddev=0.3)
         texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)

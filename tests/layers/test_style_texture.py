@@ -80,6 +80,19 @@ def test_muon_moves_it_as_adam_does():
     np.testing.assert_allclose(layer.textures - before, -0.01 * np.sign(gradient), rtol=1e-2)
 
 
+@pytest.mark.parametrize(("period", "longest"), [(8, 3), (9, 4), (8, 2), (8, 8)])
+def test_training_leaves_no_waves_that_are_longer(period, longest):
+    layer = _layer(2, channels=3, period=period, longest=longest)
+    gradient = np.random.default_rng(1).standard_normal(layer.textures.shape).astype("float32")
+    freely = np.reshape(layer.textures - 0.5 * gradient, (2, period, period, 3))
+    keras.optimizers.SGD(0.5).apply([tf.constant(gradient)], [layer.textures])
+    waves = np.abs(np.fft.fftfreq(period, 1 / period))
+    short = np.maximum.outer(waves, waves) * longest >= period
+    wanted = np.fft.ifft2(np.fft.fft2(freely, axes=(1, 2)) * short[..., None], axes=(1, 2))
+    np.testing.assert_allclose(np.reshape(layer.textures, wanted.shape), wanted.real, atol=1e-6)
+    assert np.abs(freely - wanted).max() > 0.01
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
 def test_takes_half_precision_and_any_size(policy):
     images, weights = keras.Input((None, None, 3)), keras.Input((2,))
@@ -91,11 +104,15 @@ def test_takes_half_precision_and_any_size(policy):
 
 
 def test_config_and_refusals():
-    layer = StyleTexture2D(2, channels=3, period=9, stride=2)
+    layer = StyleTexture2D(2, channels=3, period=9, stride=2, longest=4)
     assert StyleTexture2D.from_config(layer.get_config()).get_config() == layer.get_config()
     for name in ("styles", "channels", "period", "stride"):
         with pytest.raises(ValueError, match=name):
             StyleTexture2D(**{"styles": 1, name: 0})
+    with pytest.raises(
+        ValueError, match="longest must be None, or 2, the shortest wave, or more; received 1"
+    ):
+        StyleTexture2D(1, longest=1)
     with pytest.raises(ValueError, match=r"weights \(batch, 2\)"):
         StyleTexture2D(2)([tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))])
     with pytest.raises(ValueError, match="origin must be"), ImageOrigin(3):
