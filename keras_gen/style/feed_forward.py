@@ -176,16 +176,11 @@ class FeedForwardStyle(GenerativeModel):
             "tone": tone_losses(pictures, images),
             "checkerboard": checkerboard_losses(pictures),
         }
-        weights = {
-            "content": self.content_weight,
-            "style": style_weight,
-            "tone": self.tone_weight,
-            "checkerboard": self.checkerboard_weight,
-        }
+        loss = self.content_weight * parts["content"] + style_weight * parts["style"]
+        loss += self.tone_weight * parts["tone"] + self.checkerboard_weight * parts["checkerboard"]
         variation = mean_variation(pictures)
-        loss = tf.reduce_mean(tf.add_n([weights[name] * part for name, part in parts.items()]))
         return {
-            "loss": loss + self.total_variation_weight * variation,
+            "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
             **{name: tf.reduce_mean(part) for name, part in parts.items()},
             "total_variation": variation,
         }
