@@ -17,8 +17,15 @@ def cpu(monkeypatch):
 
 @pytest.mark.parametrize("asked", ["float32", "bfloat16"])
 def test_what_is_asked_for_is_taken(asked, cpu):
-    cpu()
+    cpu("avx2", "avx512_bf16")
     assert precision.resolve(asked) == (asked, f"Computing in {asked}, as asked.")
+
+
+def test_bfloat16_without_hardware_is_taken_and_said_to_be_slower(cpu):
+    cpu("avx2")
+    chosen, reason = precision.resolve("bfloat16")
+    assert chosen == "bfloat16"
+    assert reason.endswith("this hardware has no units for it: float32 is faster.")
 
 
 def test_auto_takes_float32_without_hardware_and_says_so(cpu):
