@@ -11,23 +11,47 @@ import tensorflow as tf
 from keras_gen.layers.image_origin import size_of, tiled
 
 _GAIN = 10.0  # of textures by their weights
+_NOTHING = 1e-12  # beside a texture's mean square: what is nothing stays nothing
 
 
-class _ShortWaves(keras.constraints.Constraint):
-    """Takes from textures all waves that are longer than so many pixels along both axes, their mean too."""
+class _Strokes(keras.constraints.Constraint):
+    """Takes from textures long waves along both axes, their mean too, and makes all their parts as strong.
 
-    def __init__(self, period: int, channels: int, longest: int):
+    Args:
+        period, channels: of the textures.
+        longest: the longest wave to stay, in pixels; None leaves all.
+        even: the standard deviation of a part in pixels; None leaves them.
+    """
+
+    def __init__(self, period: int, channels: int, longest: int | None, even: float | None):
         self.shape = (-1, period, period, channels)
-        # The projection onto long waves along one axis: of a matrix of cosines, for phases are free.
-        waves = np.arange(1, (period - 1) // longest + 1)
-        distances = np.subtract.outer(np.arange(period), np.arange(period)) / period
-        cosines = 1 + 2 * np.cos(2 * np.pi * distances[..., None] * waves).sum(-1)
-        self.long = (cosines / period).astype(np.float32)
+        places = np.arange(period)
+        distances = np.subtract.outer(places, places)
+        self.long = self.near = None
+        if longest is not None:
+            # The projection onto long waves along one axis: of a matrix of cosines, for phases are free.
+            waves = np.arange(1, (period - 1) // longest + 1)
+            cosines = 1 + 2 * np.cos(2 * np.pi * distances[..., None] / period * waves).sum(-1)
+            self.long = (cosines / period).astype(np.float32)
+        if even is not None:
+            around = (distances + period // 2) % period - period // 2
+            near = np.exp(-0.5 * (around / even) ** 2)
+            self.near = (near / near.sum(1, keepdims=True)).astype(np.float32)
 
     def __call__(self, w: Any) -> Any:
         textures = tf.reshape(tf.convert_to_tensor(w), self.shape)
-        slow = tf.einsum("ij,njkc,kl->nilc", self.long, textures, self.long)
-        return tf.reshape(textures - slow, (-1, *w.shape[1:]))
+        if self.long is not None:
+            textures -= _along_both(self.long, textures)
+        if self.near is not None:
+            squares = tf.reduce_mean(tf.square(textures), -1, keepdims=True)
+            overall = tf.reduce_mean(squares, (1, 2), keepdims=True)
+            textures *= tf.sqrt((overall + _NOTHING) / (_along_both(self.near, squares) + _NOTHING))
+        return tf.reshape(textures, (-1, *w.shape[1:]))
+
+
+def _along_both(matrix: np.ndarray, textures: tf.Tensor) -> tf.Tensor:
+    """A symmetric matrix (period, period) applied along both axes of (styles, period, period, channels)."""
+    return tf.einsum("ij,njkc,kl->nilc", matrix, textures, matrix)
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -48,6 +72,9 @@ class StyleTexture2D(keras.layers.Layer):
         longest: the longest wave that training leaves in the square, in pixels that are learned: strokes and
             hatching, but no patches of colour, which would lie in the same places of every photograph,
             whatever is there. None leaves all.
+        even: all parts of the square are made as strong by training, a part being a Gaussian of this standard
+            deviation, in pixels that are learned. Else single marks outgrow the rest, and stand in the same
+            places of every photograph like stamps. None leaves them.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Inputs: two tensors, `(batch, height, width, n)` for its size, and the weights of the styles
@@ -68,6 +95,7 @@ class StyleTexture2D(keras.layers.Layer):
         period: int = 64,
         stride: int = 1,
         longest: int | None = None,
+        even: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -78,9 +106,12 @@ class StyleTexture2D(keras.layers.Layer):
             )
         if longest is not None and longest < 2:
             raise ValueError(f"longest must be None, or 2, the shortest wave, or more; received {longest}.")
+        if even is not None and not even > 0:
+            raise ValueError(f"even must be None or above 0; received {even}.")
         self.styles, self.channels = int(styles), int(channels)
         self.period, self.stride = int(period), int(stride)
         self.longest = None if longest is None else int(longest)
+        self.even = None if even is None else float(even)
 
     def build(self, input_shape: Any) -> None:
         shapes = list(input_shape)
@@ -94,7 +125,7 @@ class StyleTexture2D(keras.layers.Layer):
             name="embeddings",
             shape=(self.styles, self.period**2 * self.channels),
             initializer="zeros",
-            constraint=self.longest and _ShortWaves(self.period, self.channels, self.longest),
+            constraint=_Strokes(self.period, self.channels, self.longest, self.even),
             autocast=False,
         )
 
@@ -115,5 +146,5 @@ class StyleTexture2D(keras.layers.Layer):
         return (*input_shape[0][:-1], self.channels)
 
     def get_config(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in ("styles", "channels", "period", "stride", "longest")}
-        return {**super().get_config(), **config}
+        names = ("styles", "channels", "period", "stride", "longest", "even")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

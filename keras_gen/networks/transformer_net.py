@@ -21,6 +21,8 @@ from keras_gen.networks.style_blocks import (
 
 #: Pixels of an image to the longest wave of a texture: strokes, but no patches of colour.
 LONGEST_WAVE = 48
+#: Pixels of an image to the standard deviation of a texture's parts, which are all as strong: no stamps.
+EVEN = 12
 
 
 def transformer_net(
@@ -38,9 +40,9 @@ def transformer_net(
     the size, where their 9x9 convolutions at full size take a third of the time, and the last up-sampling is
     linear. Nothing passes by the residual blocks, so that what is fine in a photograph is painted anew by
     strokes; in a plain sky a texture that each style has learned tells where to put them, and noise. Both
-    repeat after `PERIOD` pixels, and in textures no wave is longer than `LONGEST_WAVE`: what is larger than
-    strokes follows the photograph. Borders are zeros within: `FastStyleTransfer` reflects the image beyond
-    its border and cuts the surplus away.
+    repeat after `PERIOD` pixels. In textures no wave is longer than `LONGEST_WAVE`, and all parts of `EVEN`
+    pixels are as strong: what is larger than strokes, or stands out, follows the photograph. Borders are
+    zeros within: `FastStyleTransfer` reflects the image beyond its border and cuts the surplus away.
 
     Args:
         styles: number of styles.
@@ -67,8 +69,10 @@ def transformer_net(
     x = noised(x)
     if textured:
         learned = PERIOD // STRIDE // 2  # pixels of a texture's side
-        longest = LONGEST_WAVE // STRIDE // 2
-        layer = StyleTexture2D(styles, period=learned, stride=STRIDE, longest=longest, name="texture")
+        longest, even = LONGEST_WAVE // STRIDE // 2, EVEN / STRIDE / 2
+        layer = StyleTexture2D(
+            styles, period=learned, stride=STRIDE, longest=longest, even=even, name="texture"
+        )
         texture = layer([x, weights])
         # Textures begin with nothing, so the kernel does not: of two zeros neither would ever be learned.
         spread = keras.initializers.RandomNormal(stddev=0.3)

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.ndimage import gaussian_filter
 
 from keras_gen.layers import ImageOrigin, StyleTexture2D
 from keras_gen.optimizers import Muon
@@ -93,6 +94,23 @@ def test_training_leaves_no_waves_that_are_longer(period, longest):
     assert np.abs(freely - wanted).max() > 0.01
 
 
+def test_training_makes_all_parts_as_strong():
+    """Each pixel by the root mean square around it, to which pixels count as a Gaussian across borders."""
+    layer = _layer(2, channels=3, period=16, even=1.5)
+    textures = np.random.default_rng(1).standard_normal((2, 16, 16, 3)).astype("float32")
+    textures[0, 0, 3] *= 20  # a stamp
+    keras.optimizers.SGD(1.0).apply([layer.textures - textures.reshape(2, -1)], [layer.textures])
+    made = np.reshape(layer.textures, textures.shape)
+    squares = np.square(textures).mean(-1)
+    strength = np.sqrt(gaussian_filter(squares, (0, 1.5, 1.5), mode="wrap", truncate=8))
+    overall = np.sqrt(squares.mean((1, 2), keepdims=True))
+    np.testing.assert_allclose(made, textures * (overall / strength)[..., None], rtol=1e-3)
+    # Textures that are nothing yet stay so, and stay finite.
+    layer.textures.assign(tf.zeros_like(layer.textures))
+    keras.optimizers.SGD(1.0).apply([tf.zeros_like(layer.textures)], [layer.textures])
+    assert not layer.textures.numpy().any()
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
 def test_takes_half_precision_and_any_size(policy):
     images, weights = keras.Input((None, None, 3)), keras.Input((2,))
@@ -104,7 +122,7 @@ def test_takes_half_precision_and_any_size(policy):
 
 
 def test_config_and_refusals():
-    layer = StyleTexture2D(2, channels=3, period=9, stride=2, longest=4)
+    layer = StyleTexture2D(2, channels=3, period=9, stride=2, longest=4, even=1.5)
     assert StyleTexture2D.from_config(layer.get_config()).get_config() == layer.get_config()
     for name in ("styles", "channels", "period", "stride"):
         with pytest.raises(ValueError, match=name):
@@ -113,6 +131,8 @@ def test_config_and_refusals():
         ValueError, match="longest must be None, or 2, the shortest wave, or more; received 1"
     ):
         StyleTexture2D(1, longest=1)
+    with pytest.raises(ValueError, match="even must be None or above 0; received 0"):
+        StyleTexture2D(1, even=0)
     with pytest.raises(ValueError, match=r"weights \(batch, 2\)"):
         StyleTexture2D(2)([tf.zeros((1, 8, 8, 3)), tf.zeros((1, 3))])
     with pytest.raises(ValueError, match="origin must be"), ImageOrigin(3):
