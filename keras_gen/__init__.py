@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from keras_gen import memory
+
 __version__ = "0.1.0"
 
 _MODULES = (
@@ -85,6 +87,8 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
+
+memory.keep_freed()  # before TensorFlow's threads begin
 
 if Path(sys.argv[0] if sys.argv else "").stem in ("keras-gen", "-m"):
     # The command answers --help at once and without TensorFlow's greetings; it imports what it then needs.
