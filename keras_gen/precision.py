@@ -15,10 +15,9 @@ from collections.abc import Iterator
 import keras
 import tensorflow as tf
 
-from keras_gen.processor import cpu_flags
+from keras_gen.processor import bfloat16_unit
 
 PRECISIONS = ("auto", "float32", "bfloat16")
-_CPU_FLAGS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
 
 
 def bfloat16_hardware() -> str | None:
@@ -28,8 +27,8 @@ def bfloat16_hardware() -> str | None:
         return f"GPU of compute capability {capability[0]}.{capability[1]}" if capability >= (8, 0) else None
     if tf.config.list_physical_devices("TPU"):
         return "TPU"
-    flags = cpu_flags()  # elsewhere than on Linux TensorFlow has no bfloat16 kernels worth choosing
-    return next((f"CPU with {name}" for flag, name in _CPU_FLAGS.items() if flag in flags), None)
+    unit = bfloat16_unit()
+    return unit and f"CPU with {unit}"
 
 
 def resolve(precision: str = "auto") -> tuple[str, str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+_BFLOAT16_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
+
 
 @functools.cache
 def on_cpu() -> bool:
@@ -26,3 +28,9 @@ def cpu_flags() -> frozenset[str]:
     except OSError:
         pass
     return frozenset()
+
+
+def bfloat16_unit() -> str | None:
+    """The name of the CPU's unit that multiplies bfloat16; None where there is none, or it is not known."""
+    # Elsewhere than on Linux TensorFlow has no bfloat16 kernels worth choosing.
+    return next((name for flag, name in _BFLOAT16_UNITS.items() if flag in cpu_flags()), None)

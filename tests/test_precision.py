@@ -3,13 +3,13 @@
 import keras
 import pytest
 
-from keras_gen import precision
+from keras_gen import precision, processor
 
 
 @pytest.fixture
 def cpu(monkeypatch):
     def pretend(*flags):
-        monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset(flags))
+        monkeypatch.setattr(processor, "cpu_flags", lambda: frozenset(flags))
         monkeypatch.setattr(precision.tf.config, "list_physical_devices", lambda kind=None: [])
 
     return pretend
@@ -46,7 +46,7 @@ def test_auto_takes_bfloat16_on_cpus_that_have_it(flag, unit, cpu):
 @pytest.mark.parametrize(("capability", "expected"), [((7, 5), "float32"), ((8, 0), "bfloat16")])
 def test_a_gpu_decides_before_the_cpu(capability, expected, monkeypatch):
     config = precision.tf.config
-    monkeypatch.setattr(precision, "cpu_flags", lambda: frozenset({"amx_bf16"}))
+    monkeypatch.setattr(processor, "cpu_flags", lambda: frozenset({"amx_bf16"}))
     monkeypatch.setattr(config, "list_physical_devices", lambda kind=None: ["gpu"] if kind == "GPU" else [])
     monkeypatch.setattr(
         config.experimental, "get_device_details", lambda device: {"compute_capability": capability}
@@ -56,7 +56,7 @@ def test_a_gpu_decides_before_the_cpu(capability, expected, monkeypatch):
 
 def test_this_machines_flags_are_read():
     assert precision.resolve("auto")[0] in ("float32", "bfloat16")
-    assert all(isinstance(flag, str) for flag in precision.cpu_flags())
+    assert all(isinstance(flag, str) for flag in processor.cpu_flags())
 
 
 def test_scope_sets_the_policy_and_restores_it():

@@ -10,12 +10,14 @@ taps is two to four times faster on CPUs; so is the kernel's gradient as one mat
 patches up to 4x4 in bfloat16. The input's gradient on one or three channels is twice as fast by sub-pixels
 where strides are larger than one, and takes two thirds of the time by blocks where they are one. 3x3 of 128
 channels and more on large images is up to 2.4 times as fast by Winograd's tiles (all by two cores).
-Elsewhere, and on GPUs, oneDNN or cuDNN win.
+Elsewhere, and on GPUs, oneDNN or cuDNN win; but on CPUs without units for bfloat16 all is computed in float32
+and rounded, for oneDNN's gradients are slow there.
 """
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -23,7 +25,9 @@ import tensorflow as tf
 
 from keras_gen.layers.cut import cut
 from keras_gen.layers.winograd import winograd
-from keras_gen.processor import cpu_flags, on_cpu
+from keras_gen.processor import bfloat16_unit, on_cpu
+
+Product = Callable[[tf.Tensor, tf.Tensor, "Geometry"], tf.Tensor]
 
 
 @dataclass(frozen=True)
@@ -111,9 +115,29 @@ def _by_tiles(geometry: Geometry, channels: int, filters: int, dtype: tf.DType) 
         and 1024 <= rows * columns <= 256**2
         and (
             dtype == tf.float32
-            or (dtype == tf.bfloat16 and geometry.coarse and "amx_bf16" not in cpu_flags())
+            or (dtype == tf.bfloat16 and geometry.coarse and bfloat16_unit() == "AVX512-BF16")
         )
     )
+
+
+def _by_float32(dtype: tf.DType) -> bool:
+    return dtype == tf.bfloat16 and on_cpu() and not bfloat16_unit()
+
+
+def _rounded(product: Product) -> Product:
+    """The product, computed in float32 and rounded where the CPU has no units for bfloat16.
+
+    TensorFlow's gradients of convolutions in bfloat16 take 16 to 40 times as long as float32's there.
+    """
+
+    @functools.wraps(product)
+    def computed(first, second, geometry):
+        if not _by_float32(first.dtype):
+            return product(first, second, geometry)
+        wide = product(tf.cast(first, tf.float32), tf.cast(second, tf.float32), geometry)
+        return tf.cast(wide, first.dtype)
+
+    return computed
 
 
 def _strides(geometry: Geometry) -> list[int]:
@@ -128,6 +152,7 @@ def _rows(tensor: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tensor, (-1, tensor.shape[1] * tensor.shape[2] * tensor.shape[3]))
 
 
+@_rounded
 def _forward(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     channels, filters = kernel.shape[2:]
     if _by_tiles(geometry, channels, filters, images.dtype):
@@ -142,6 +167,7 @@ def _forward(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Ten
     return tf.reshape(tf.stack(outputs, axis=1), (-1, *geometry.output_size, kernel.shape[-1]))
 
 
+@_rounded
 def _input_gradient(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     height, width = geometry.input_size
     channels, filters = kernel.shape[2:]
@@ -209,6 +235,7 @@ def _input_gradient_by_blocks(gradient: tf.Tensor, kernel: tf.Tensor, geometry: 
     return images if height % 2 == width % 2 == 0 else cut(images, 0, 0, height, width)
 
 
+@_rounded
 def _kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     shape = [*geometry.kernel_size, images.shape[-1], gradient.shape[-1]]
     if not _by_patches(geometry, images.dtype):
@@ -315,6 +342,7 @@ def _chosen(geometry: Geometry, channels: int, filters: int, dtype: tf.DType) ->
         or _by_subpixels(geometry, channels)
         or _by_blocks(geometry, channels)
         or _by_tiles(geometry, channels, filters, dtype)
+        or _by_float32(dtype)
     )
 
 

@@ -270,6 +270,33 @@ def test_layer_in_bfloat16(size):
     _close(outputs, theirs(x), tolerance=2**-7)
 
 
+@pytest.mark.skipif(not convolution.on_cpu(), reason="for CPUs")
+@pytest.mark.parametrize("kind", [Conv2D, Conv2DTranspose])
+def test_without_units_for_bfloat16_it_is_float32_rounded(kind, monkeypatch):
+    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: None)
+    x, upstream = _random(2, 16, 16, 8, dtype=tf.bfloat16), _random(2, 16, 16, 4, seed=1)
+
+    def run(layer, images):
+        with tf.GradientTape() as tape:
+            tape.watch(images)
+            outputs = layer(images, training=True)
+        return [outputs, *tape.gradient(outputs, [images, layer.kernel], tf.cast(upstream, outputs.dtype))]
+
+    half, whole = (kind(4, 3, padding="same", use_bias=False, dtype=d) for d in ("mixed_bfloat16", "float32"))
+    half.build(x.shape)
+    whole.build(x.shape)
+    half.kernel.assign(tf.cast(tf.cast(half.kernel, tf.bfloat16), tf.float32))
+    whole.kernel.assign(half.kernel)
+    upstream = tf.cast(tf.cast(upstream, tf.bfloat16), tf.float32)
+    for ours, exact in zip(run(half, x), run(whole, tf.cast(x, tf.float32)), strict=True):
+        np.testing.assert_array_equal(
+            tf.cast(ours, tf.float32), tf.cast(tf.cast(exact, tf.bfloat16), tf.float32)
+        )
+    graph = tf.function(lambda images: run(half, images)).get_concrete_function(x).graph
+    of_images = {op.inputs[-1].dtype for op in graph.get_operations() if op.type.startswith("Conv2D")}
+    assert of_images == {tf.float32}
+
+
 def test_unknown_batch_and_unknown_size():
     ours, theirs = _twins((None, 4, 4, 3), filters=5, kernel_size=3, strides=2, padding="same")
     x = _random(7, 4, 4, 3)

@@ -94,7 +94,7 @@ def _operators(dtype, training=True, trainable=True, channels=128, size=32):
 
 @pytest.mark.skipif(not convolution.on_cpu(), reason="tiles are for CPUs")
 def test_layers_take_tiles_where_they_pay(monkeypatch):
-    monkeypatch.setattr(convolution, "cpu_flags", frozenset)
+    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: "AVX512-BF16")
     for taken in (_operators("float32"), _operators("mixed_bfloat16", trainable=False)):
         assert "GatherV2" in taken
         assert "Conv2D" not in taken
@@ -111,7 +111,7 @@ def test_layers_take_tiles_where_they_pay(monkeypatch):
 
 
 def test_units_for_bfloat16_are_left_the_whole_convolution(monkeypatch):
-    monkeypatch.setattr(convolution, "cpu_flags", lambda: frozenset({"amx_bf16"}))
+    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: "AMX")
     assert "Conv2D" in _operators("mixed_bfloat16", trainable=False)
 
 
