@@ -13,7 +13,10 @@ def keep_freed() -> None:
     By itself it asks the C library for each tensor, which gets large ones from the system and gives them back
     at once: all pages of the next are faults, and zeroed. Steps of training take and free the same sizes over
     and over. TensorFlow has the allocator that it uses on GPUs for CPUs too ("best fit with coalescing"),
-    which keeps what it once got. Who sets TF_CPU_ALLOCATOR_USE_BFC ("false", say) is left alone.
+    which keeps what it once got: memory does not shrink before the process ends. This holds for all that
+    TensorFlow does in the process. Where the environment has TF_CPU_ALLOCATOR_USE_BFC ("false", say), all
+    stays as it is.
     """
-    os.environ.setdefault("TF_CPU_ALLOCATOR_USE_BFC", "true")
-    os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(_NO_LIMIT))
+    if "TF_CPU_ALLOCATOR_USE_BFC" not in os.environ:
+        os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "true"
+        os.environ.setdefault("TF_CPU_BFC_MEM_LIMIT_IN_MB", str(_NO_LIMIT))

@@ -10,8 +10,8 @@ taps is two to four times faster on CPUs; so is the kernel's gradient as one mat
 patches up to 4x4 in bfloat16. The input's gradient on one or three channels is twice as fast by sub-pixels
 where strides are larger than one, and takes two thirds of the time by blocks where they are one. 3x3 of 128
 channels and more on large images is up to 2.4 times as fast by Winograd's tiles (all by two cores).
-Elsewhere, and on GPUs, oneDNN or cuDNN win; but on CPUs without units for bfloat16 all is computed in float32
-and rounded, for oneDNN's gradients are slow there.
+Elsewhere, and on GPUs, oneDNN or cuDNN win. Without units for bfloat16 a CPU computes all three in float32,
+and rounds.
 """
 
 from __future__ import annotations
@@ -27,8 +27,6 @@ from keras_gen.layers.cut import cut
 from keras_gen.layers.winograd import winograd
 from keras_gen.processor import bfloat16_unit, on_cpu
 
-Product = Callable[[tf.Tensor, tf.Tensor, "Geometry"], tf.Tensor]
-
 
 @dataclass(frozen=True)
 class Geometry:
@@ -38,7 +36,7 @@ class Geometry:
     kernel_size: tuple[int, int]
     strides: tuple[int, int]
     padding: str  # "same" or "valid"
-    coarse: bool = False  # whether an error of 1.3 % is little enough in bfloat16, as for frozen features
+    coarse: bool = False  # whether an error of 1.3 % is little enough by AVX512-BF16, as for frozen features
 
     @property
     def output_size(self) -> tuple[int, int]:
@@ -124,17 +122,18 @@ def _by_float32(dtype: tf.DType) -> bool:
     return dtype == tf.bfloat16 and on_cpu() and not bfloat16_unit()
 
 
-def _rounded(product: Product) -> Product:
-    """The product, computed in float32 and rounded where the CPU has no units for bfloat16.
+def rounded(product: Callable[..., tf.Tensor]) -> Callable[..., tf.Tensor]:
+    """A bilinear function that computes in float32 and rounds, where the CPU has no units for bfloat16.
 
-    TensorFlow's gradients of convolutions in bfloat16 take 16 to 40 times as long as float32's there.
+    With AVX2 alone TensorFlow's gradients of convolutions take 16 to 40 times as long in bfloat16 as in
+    float32 (3x3 of 64 and 256 channels, 5x5 of 64 to 128).
     """
 
     @functools.wraps(product)
-    def computed(first, second, geometry):
+    def computed(first, second, *options):
         if not _by_float32(first.dtype):
-            return product(first, second, geometry)
-        wide = product(tf.cast(first, tf.float32), tf.cast(second, tf.float32), geometry)
+            return product(first, second, *options)
+        wide = product(tf.cast(first, tf.float32), tf.cast(second, tf.float32), *options)
         return tf.cast(wide, first.dtype)
 
     return computed
@@ -152,7 +151,7 @@ def _rows(tensor: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tensor, (-1, tensor.shape[1] * tensor.shape[2] * tensor.shape[3]))
 
 
-@_rounded
+@rounded
 def _forward(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     channels, filters = kernel.shape[2:]
     if _by_tiles(geometry, channels, filters, images.dtype):
@@ -167,7 +166,7 @@ def _forward(images: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Ten
     return tf.reshape(tf.stack(outputs, axis=1), (-1, *geometry.output_size, kernel.shape[-1]))
 
 
-@_rounded
+@rounded
 def _input_gradient(gradient: tf.Tensor, kernel: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     height, width = geometry.input_size
     channels, filters = kernel.shape[2:]
@@ -235,7 +234,7 @@ def _input_gradient_by_blocks(gradient: tf.Tensor, kernel: tf.Tensor, geometry: 
     return images if height % 2 == width % 2 == 0 else cut(images, 0, 0, height, width)
 
 
-@_rounded
+@rounded
 def _kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     shape = [*geometry.kernel_size, images.shape[-1], gradient.shape[-1]]
     if not _by_patches(geometry, images.dtype):
@@ -368,10 +367,10 @@ class Conv2D(keras.layers.Conv2D):
 
     In training on a CPU, small outputs, and large ones of many channels, are computed by matrix products, and
     gradients of images of few channels by sub-pixels or blocks (see this module's text): large outputs of
-    many channels in bfloat16 only where the layer is frozen, for they round to 1.3 %, and where the processor
-    has no units for it (Intel's AMX). At inference, and wherever the fast forms do not apply (dilation,
-    groups, channels first, sizes that are not static), it is Keras's own convolution, so that an export holds
-    one plain convolution operator.
+    many channels in bfloat16 only where the layer is frozen, for they round to 1.3 %, and by AVX512-BF16.
+    Without units for bfloat16 such a layer computes in float32 and rounds. At inference, and wherever the
+    fast forms do not apply (dilation, groups, channels first, sizes that are not static), it is Keras's own
+    convolution, so that an export holds one plain convolution operator.
     """
 
     def call(self, inputs, training=None):
@@ -452,7 +451,7 @@ class UpSamplingConv2D(keras.layers.Conv2D):
         if None in inputs.shape[1:3]:
             sizes = tf.shape(inputs)
             shape = [sizes[0], 2 * sizes[1], 2 * sizes[2], self.filters]
-            outputs = tf.nn.conv2d_transpose(inputs, kernel, shape, 2, "SAME")
+            outputs = rounded(tf.nn.conv2d_transpose)(inputs, kernel, shape, 2, "SAME")
         else:
             height, width = inputs.shape[1:3]
             geometry = Geometry((2 * height, 2 * width), tuple(kernel.shape[:2]), (2, 2), "same")

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers.convolution import rounded
 from keras_gen.layers.cut import cut
 from keras_gen.layers.image_origin import size_of
 
@@ -71,10 +72,11 @@ class ResizeConvolution2D(keras.layers.Layer):
         size, channels = meets.shape[1], kernel.shape[2]
         small = tf.reshape(small, (size, size, channels, 4 * self.filters))
         if size % 2:
-            outputs = tf.nn.conv2d(inputs, small, 1, "SAME")
+            outputs = rounded(tf.nn.conv2d)(inputs, small, 1, "SAME")
         else:  # padded first: of explicit padding, gradients in bfloat16 take 16 times as long
             beyond = [[size // 2] * 2] * 2
-            outputs = tf.nn.conv2d(tf.pad(inputs, [[0, 0], *beyond, [0, 0]]), small, 1, "VALID")
+            padded = tf.pad(inputs, [[0, 0], *beyond, [0, 0]])
+            outputs = rounded(tf.nn.conv2d)(padded, small, 1, "VALID")
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.tile(tf.convert_to_tensor(self.bias), [4]))
         outputs = tf.nn.depth_to_space(outputs, 2)

@@ -76,8 +76,8 @@ def vgg(
         A model from images (batch, height, width, 3), RGB in [-1, 1], to a dictionary of features
         (batch, height / 2ᵏ, width / 2ᵏ, channels) by tap, in the order asked for. Caffe's channel order and
         mean are dealt with inside; features have the size of `keras.applications`' features. Called with
-        training=True it is faster on a CPU, in bfloat16 with an error of 1 to 3 %; see `layers.Conv2D`. Its
-        attribute `backbone` says where the weights came from.
+        training=True it is faster on a CPU, by AVX512-BF16 with an error of 1 to 3 %; see `layers.Conv2D`.
+        Its attribute `backbone` says where the weights came from.
 
     Raises:
         ValueError: an unknown network, tap, padding or pooling, or a file without the layers.
