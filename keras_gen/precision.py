@@ -52,7 +52,7 @@ def resolve(precision: str = "auto") -> tuple[str, str]:
         return precision, "Computing in float32, as asked."
     hardware = bfloat16_hardware()
     if precision == "bfloat16":
-        # Convolutions then are float32's, rounded; what is not one of ours is slower by far.
+        # Our convolutions are float32's then, and take as long; depthwise ones and Keras's own take longer.
         slow = "" if hardware else ", though this hardware has no units for it: float32 is faster"
         return precision, f"Computing in bfloat16, as asked{slow}."
     if hardware is None:

@@ -71,12 +71,10 @@ class ResizeConvolution2D(keras.layers.Layer):
         small = tf.einsum("psk,qtl,klio->stipqo", meets, meets, kernel)
         size, channels = meets.shape[1], kernel.shape[2]
         small = tf.reshape(small, (size, size, channels, 4 * self.filters))
-        if size % 2:
-            outputs = rounded(tf.nn.conv2d)(inputs, small, 1, "SAME")
-        else:  # padded first: of explicit padding, gradients in bfloat16 take 16 times as long
+        if size % 2 == 0:  # padded first: of explicit padding, gradients in bfloat16 take 16 times as long
             beyond = [[size // 2] * 2] * 2
-            padded = tf.pad(inputs, [[0, 0], *beyond, [0, 0]])
-            outputs = rounded(tf.nn.conv2d)(padded, small, 1, "VALID")
+            inputs = tf.pad(inputs, [[0, 0], *beyond, [0, 0]])
+        outputs = rounded(tf.nn.conv2d)(inputs, small, 1, "SAME" if size % 2 else "VALID")
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.tile(tf.convert_to_tensor(self.bias), [4]))
         outputs = tf.nn.depth_to_space(outputs, 2)
