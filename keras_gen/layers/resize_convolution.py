@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.convolution import rounded
+from keras_gen.layers.convolution_products import rounded
 from keras_gen.layers.cut import cut
 from keras_gen.layers.image_origin import size_of
 

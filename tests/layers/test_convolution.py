@@ -7,8 +7,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import Conv2D, Conv2DTranspose, ResizeConvolution2D, UpSamplingConv2D, convolution
-from keras_gen.layers.convolution import Geometry, convolve, input_gradient
+from keras_gen.layers import (
+    Conv2D,
+    Conv2DTranspose,
+    ResizeConvolution2D,
+    UpSamplingConv2D,
+    convolution_products,
+)
+from keras_gen.layers.convolution_products import Geometry, convolve, input_gradient
 
 SIZES = [(1, 1), (2, 2), (3, 4), (5, 3), (7, 6), (8, 8), (9, 2)]
 KERNELS = [(1, 1), (2, 2), (3, 3), (4, 5), (5, 5), (3, 1)]
@@ -88,7 +94,7 @@ def test_first_derivatives_at_every_geometry():
             _close(ours, theirs)
 
 
-@pytest.mark.skipif(not convolution.on_cpu(), reason="blocks are for CPUs")
+@pytest.mark.skipif(not convolution_products.on_cpu(), reason="blocks are for CPUs")
 @pytest.mark.parametrize(
     ("size", "kernel", "padding"),
     [((32, 32), 3, "same"), ((33, 36), 3, "valid"), ((35, 33), (4, 5), "same"), ((38, 37), (4, 5), "valid")],
@@ -96,8 +102,8 @@ def test_first_derivatives_at_every_geometry():
 def test_input_gradient_by_blocks(size, kernel, padding):
     sides = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     geometry = Geometry(size, sides, (1, 1), padding)
-    assert convolution._by_blocks(geometry, 3)
-    assert not convolution._by_blocks(geometry, 5)
+    assert convolution_products._by_blocks(geometry, 3)
+    assert not convolution_products._by_blocks(geometry, 5)
     upstream, weights = _random(2, *geometry.output_size, 6, seed=0), _random(*sides, 3, 6, seed=1)
     run = tf.function(lambda *operands: input_gradient(*operands, geometry))
     graph = run.get_concrete_function(upstream, weights).graph
@@ -106,7 +112,7 @@ def test_input_gradient_by_blocks(size, kernel, padding):
     _close(run(upstream, weights), tf.nn.conv2d_transpose(upstream, weights, shape, 1, padding.upper()))
 
 
-@pytest.mark.skipif(not convolution.on_cpu(), reason="blocks are for CPUs")
+@pytest.mark.skipif(not convolution_products.on_cpu(), reason="blocks are for CPUs")
 @pytest.mark.parametrize("transposed", [False, True])
 def test_layers_take_blocks_where_they_pay(transposed):
     def taken(size=32, channels=3, kernel=3, strides=1, training=True):
@@ -146,7 +152,7 @@ def test_three_derivatives(geometry, compiled):
 @pytest.mark.parametrize("unit", [None, "AMX"])
 @pytest.mark.parametrize("geometry", SMALL, ids=str)
 def test_bfloat16_is_as_near_to_float32_as_tensorflows_own(geometry, unit, monkeypatch):
-    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: unit)
+    monkeypatch.setattr(convolution_products, "bfloat16_unit", lambda: unit)
     images, kernel = _operands(geometry, tf.bfloat16)
 
     def run(product, *operands):
@@ -263,7 +269,7 @@ def test_layer_at_many_geometries_in_training():
 @pytest.mark.parametrize("unit", [None, "AMX"])
 @pytest.mark.parametrize("size", [2, 4, 8])
 def test_layer_in_bfloat16(size, unit, monkeypatch):
-    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: unit)
+    monkeypatch.setattr(convolution_products, "bfloat16_unit", lambda: unit)
     x = _random(4, size, size, 16)
     ours, theirs = _twins(
         x.shape, filters=8, kernel_size=3, strides=2, padding="same", dtype="mixed_bfloat16"
@@ -274,10 +280,10 @@ def test_layer_in_bfloat16(size, unit, monkeypatch):
     _close(outputs, theirs(x), tolerance=2**-7)
 
 
-@pytest.mark.skipif(not convolution.on_cpu(), reason="for CPUs")
+@pytest.mark.skipif(not convolution_products.on_cpu(), reason="for CPUs")
 @pytest.mark.parametrize("kind", [Conv2D, Conv2DTranspose])
 def test_without_units_for_bfloat16_it_is_float32_rounded(kind, monkeypatch):
-    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: None)
+    monkeypatch.setattr(convolution_products, "bfloat16_unit", lambda: None)
     x, upstream = _random(2, 16, 16, 8, dtype=tf.bfloat16), _random(2, 16, 16, 4, seed=1)
 
     def run(layer, images):
@@ -301,11 +307,11 @@ def test_without_units_for_bfloat16_it_is_float32_rounded(kind, monkeypatch):
     assert dtypes == {tf.float32}
 
 
-@pytest.mark.skipif(not convolution.on_cpu(), reason="for CPUs")
+@pytest.mark.skipif(not convolution_products.on_cpu(), reason="for CPUs")
 @pytest.mark.parametrize("shape", [(2, 16, 16, 8), (None, None, None, 8)], ids=str)
 @pytest.mark.parametrize("kind", [UpSamplingConv2D, ResizeConvolution2D])
 def test_without_units_for_bfloat16_up_sampling_is_float32_too(kind, shape, monkeypatch):
-    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: None)
+    monkeypatch.setattr(convolution_products, "bfloat16_unit", lambda: None)
     layer = kind(4, 3, dtype="mixed_bfloat16")
     layer.build((None, None, None, 8))
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import Conv2D, Conv2DTranspose, convolution
-from keras_gen.layers.convolution import Geometry, convolve
+from keras_gen.layers import Conv2D, Conv2DTranspose, convolution_products
+from keras_gen.layers.convolution_products import Geometry, convolve
 from keras_gen.layers.winograd import winograd
 from keras_gen.precision import bfloat16_hardware
 
@@ -75,7 +75,7 @@ def test_derivatives_of_a_wide_convolution(padding):
             norm = sum(tf.reduce_sum(gradient**2) for gradient in once)
         return [outputs, *once, *second.gradient(norm, operands)]
 
-    assert convolution._by_tiles(geometry, 128, 128, tf.float32) or not convolution.on_cpu()
+    assert convolution_products._by_tiles(geometry, 128, 128, tf.float32) or not convolution_products.on_cpu()
     ours = run(lambda images, kernel: convolve(images, kernel, geometry))
     for result, exact in zip(
         ours, run(lambda images, kernel: tf.nn.conv2d(images, kernel, 1, padding.upper())), strict=True
@@ -92,9 +92,9 @@ def _operators(dtype, training=True, trainable=True, channels=128, size=32):
     return {operation.type for operation in graph.get_operations()}
 
 
-@pytest.mark.skipif(not convolution.on_cpu(), reason="tiles are for CPUs")
+@pytest.mark.skipif(not convolution_products.on_cpu(), reason="tiles are for CPUs")
 def test_layers_take_tiles_where_they_pay(monkeypatch):
-    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: "AVX512-BF16")
+    monkeypatch.setattr(convolution_products, "bfloat16_unit", lambda: "AVX512-BF16")
     for taken in (_operators("float32"), _operators("mixed_bfloat16", trainable=False)):
         assert "GatherV2" in taken
         assert "Conv2D" not in taken
@@ -111,7 +111,7 @@ def test_layers_take_tiles_where_they_pay(monkeypatch):
 
 
 def test_units_for_bfloat16_are_left_the_whole_convolution(monkeypatch):
-    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: "AMX")
+    monkeypatch.setattr(convolution_products, "bfloat16_unit", lambda: "AMX")
     assert "Conv2D" in _operators("mixed_bfloat16", trainable=False)
 
 
