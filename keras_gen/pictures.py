@@ -31,7 +31,8 @@ class Picture(NamedTuple):
     """A picture, upright, in sRGB.
 
     Attributes:
-        pixels: uint8 (height, width, 3); grey ones have three equal channels. White where `alpha` is 0.
+        pixels: uint8 (height, width, 3); grey ones have three equal channels. Where `alpha` is 0, colours
+            of what can be seen nearby.
         alpha: uint8 (height, width), 255 where it is opaque; None where it is opaque everywhere.
         format: Pillow's name of the file's format, such as "JPEG"; None for one that is no file yet.
     """
@@ -249,8 +250,33 @@ def _convert(image: Any) -> tuple[np.ndarray, np.ndarray | None]:
     pixels = np.asarray(_to_srgb(image))
     if alpha is None or alpha.min() == 255:
         return pixels, None
-    # What no one can see may be anything; networks would see it.
-    return np.where(alpha[..., None] == 0, np.uint8(255), pixels), alpha
+    return _continued(pixels, alpha), alpha
+
+
+def _continued(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Pixels, those that no one can see in the colours of visible ones around them; white if there are none.
+
+    A network sees them, whatever they are, and a style is spread over them too: of white ones the rest would
+    get a rim and another palette.
+    """
+    from PIL import Image
+
+    height, width = alpha.shape
+    seen = Image.fromarray(np.dstack([pixels, alpha])).convert(
+        "RGBa"
+    )  # as the mean over the visible needs it
+    sizes = [
+        (-(-width >> level), -(-height >> level)) for level in range(max(height, width).bit_length() + 1)
+    ]
+    found = Image.new("RGB", (1, 1), "white")
+    for size in reversed([size for size in sizes if min(size) > 0]):
+        level = seen.resize(size, Image.Resampling.BOX).convert("RGBA") if size != sizes[0] else None
+        found = found.resize(size, Image.Resampling.BILINEAR)
+        if level is not None:
+            found.paste(
+                level.convert("RGB"), mask=level.getchannel("A").point(lambda share: min(255, 8 * share))
+            )
+    return np.where(alpha[..., None] == 0, np.asarray(found), pixels)
 
 
 def _to_srgb(image: Any) -> Any:

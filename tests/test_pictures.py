@@ -45,11 +45,29 @@ def test_alpha_is_kept(tmp_path, ending):
     pictures.write(Picture(colours(), alpha), tmp_path / f"a.{ending}")
     found = pictures.read(tmp_path / f"a.{ending}")
     np.testing.assert_array_equal(found.alpha, alpha)
-    assert (found.pixels[:10] == 255).all()  # hidden colours are white
+    # Hidden colours are those nearby.
+    np.testing.assert_allclose(found.pixels[:10].mean(0), colours()[10:20].mean(0), atol=40)
     if ending == "png":
         np.testing.assert_array_equal(found.pixels[10:], colours()[10:])
         expected = np.round(colours()[10:20] * (100 / 255) + 255 * (155 / 255))
         np.testing.assert_allclose(found.over_white[10:20], expected, atol=1)
+
+
+def test_hidden_colours_are_as_near_ones_and_white_where_nothing_is_seen(tmp_path):
+    pixels, alpha = np.zeros((50, 70, 3), "uint8"), np.zeros((50, 70), "uint8")
+    pixels[:, :35], pixels[:, 35:] = (200, 40, 0), (0, 90, 250)
+    alpha[20:30, 5:15] = alpha[20:30, 55:65] = 255
+    pictures.write(Picture(pixels, alpha), tmp_path / "a.png")
+    found = pictures.read(tmp_path / "a.png").pixels
+    np.testing.assert_array_equal(found[alpha > 0], pixels[alpha > 0])
+    for left in (4, 54):  # next to what is seen, within a tenth of the way to the other colour
+        near = slice(19, 31), slice(left, left + 12)
+        np.testing.assert_allclose(found[near], pixels[near], atol=25)
+    between = found.astype(float).reshape(-1, 3) @ [1, 0, -0.8]  # from one colour to the other, and no other
+    assert (between >= -202).all()
+    assert (between <= 202).all()
+    pictures.write(Picture(pixels, 0 * alpha), tmp_path / "b.png")
+    assert (pictures.read(tmp_path / "b.png").pixels == 255).all()
 
 
 def test_jpeg_has_no_transparency_and_says_so(tmp_path):

@@ -9,6 +9,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,14 +66,22 @@ def bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
 
 def _lines(name: str, shown: Console) -> Callable[[int, int | None], None]:
-    """What a log of hours is to have: where it is, each minute."""
+    """What a log of hours is to have: where it is and how long it will be, each minute."""
     due = time.monotonic() + _A_LINE
+    first: tuple[float, int] | None = None  # when it began, and after how many: a run may be gone on with
 
     def advance(done: int, total: int | None) -> None:
-        nonlocal due
-        if time.monotonic() >= due:
-            due = time.monotonic() + _A_LINE
-            shown.print(f"{name}: {done}" + ("" if total is None else f" of {total}"), markup=False)
+        nonlocal due, first
+        now = time.monotonic()
+        since, before = first = first or (now, done)
+        if now < due:
+            return
+        due = now + _A_LINE
+        line = f"{name}: {done}" if total is None else f"{name}: {done} of {total}"
+        if total is not None and done > before:
+            seconds = (total - done) * (now - since) / (done - before)
+            line += f", {timedelta(seconds=round(seconds))} left"
+        shown.print(line, markup=False)
 
     return advance
 

@@ -24,7 +24,8 @@ def stylize(
             "--style",
             "-s",
             metavar="NAME[=WEIGHT]",
-            help="A style, or the file of a painting; repeatable, as in --style a=0.3 --style b=0.7.",
+            help="A style, or the file of a painting; repeatable, as in --style a=0.3 --style b=0.7, whose "
+            "weights count by their ratio.",
         ),
     ] = None,
     out: Annotated[
@@ -38,6 +39,10 @@ def stylize(
         typer.Option(help="fast, adain or gatys.  [default: fast for names, adain for paintings]"),
     ] = None,
     strength: Annotated[float, typer.Option(help="From 0, the image as it is, to 1.")] = 1.0,
+    texture: Annotated[
+        float,
+        typer.Option(help="Strokes that a style by name lays in plain parts: from 0, calm skies, to 1."),
+    ] = 1.0,
     preserve_color: Annotated[
         bool, typer.Option("--preserve-color", help="Keep the image's colours; the style gives brightness.")
     ] = False,
@@ -87,11 +92,17 @@ def stylize(
 
     tell = _quiet if any(target == pictures.PIPE for _, target in pairs) else say
     if sheet:
-        painters = painter.every(model, strength=strength, preserve_color=preserve_color)
+        painters = painter.every(model, texture, strength=strength, preserve_color=preserve_color)
         paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
     else:
         paint = painter.choose(
-            style or [], method, model, optimization, strength=strength, preserve_color=preserve_color
+            style or [],
+            method,
+            model,
+            optimization,
+            texture,
+            strength=strength,
+            preserve_color=preserve_color,
         )
     # Of its own accord it makes no picture larger.
     longest = size or (_SHEET_SIZE if sheet else paint.size)

@@ -18,7 +18,9 @@ def train_style(
     ] = None,
     styles: Annotated[
         Path | None,
-        typer.Option(help="Folder of paintings, a style each, called as its file; required but by --resume."),
+        typer.Option(
+            help="Folder of paintings, or one: a style each, called as its file; required but by --resume."
+        ),
     ] = None,
     content: Annotated[
         str | None,

@@ -22,16 +22,26 @@ def video(
         str | None, typer.Option(help="fast or adain.  [default: fast for names, adain for paintings]")
     ] = None,
     strength: Annotated[float, typer.Option(help="From 0, the film as it is, to 1.")] = 1.0,
+    texture: Annotated[
+        float,
+        typer.Option(help="As in `stylize`; it stands still on the screen, whatever moves."),
+    ] = 0.0,
     preserve_color: Annotated[
         bool, typer.Option("--preserve-color", help="Keep the film's colours; the style gives brightness.")
     ] = False,
     size: Annotated[
         int | None,
-        typer.Option(min=16, help="Longer side in pixels, smaller or larger.  [default: the film's]"),
+        typer.Option(
+            min=16,
+            help="Longer side in pixels, smaller or larger, made even for most.  [default: the film's]",
+        ),
     ] = None,
     momentum: Annotated[
         float | None,
-        typer.Option(help="Against flicker: share of the frame before, 0 for none.  [default: 0.75]"),
+        typer.Option(
+            help="Against flicker: share of the frame before, from 0 (sharpest) to below 1 (steadiest).  "
+            "[default: 0.75]"
+        ),
     ] = None,
     model: Annotated[
         Path | None, typer.Option(help="Run of train-style, or a .keras file, in place of the package's.")
@@ -51,7 +61,7 @@ def video(
 ) -> None:
     """Paint a film in a style, without flicker and with its sound; or film a walk through a latent space.
 
-    OUT is an .mp4, .mov, .mkv, .webm or .gif. Needs `pip install "keras-gen[video]"`.
+    OUT is an .mp4, .m4v, .mov, .mkv, .webm or .gif. Needs `pip install "keras-gen[video]"`.
     """
     wanted = 1 if walk is not None else 2
     if len(files) != wanted:
@@ -73,7 +83,9 @@ def video(
     if not style:
         names = ", ".join(painter.every(model))
         raise ValueError(f"Name a --style, or give the file of a painting by it. There are: {names}.")
-    paint = painter.choose(style, method, model, strength=strength, preserve_color=preserve_color)
+    paint = painter.choose(
+        style, method, model, texture=texture, strength=strength, preserve_color=preserve_color
+    )
     blend = RecurrentBlend() if momentum is None else RecurrentBlend(momentum)
     with bar("painting") as advance:
         report = transform(files[0], files[1], stylized(paint, blend, size), force, advance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import keras
@@ -12,6 +13,28 @@ from keras_gen.layers.image_origin import size_of, tiled
 
 _GAIN = 10.0  # of textures by their weights
 _NOTHING = 1e-12  # beside a texture's mean square: what is nothing stays nothing
+_thread = threading.local()
+
+
+class TextureStrength:
+    """A block in which textures count for more or less than they were learned to.
+
+    It acts where the network is called or traced, in the thread that does so.
+
+    Args:
+        strength: what textures are multiplied by: a number or a scalar tensor.
+    """
+
+    def __init__(self, strength: Any) -> None:
+        self.strength = strength
+
+    def __enter__(self) -> TextureStrength:
+        self._outer = getattr(_thread, "strength", None)
+        _thread.strength = self.strength
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        _thread.strength = self._outer
 
 
 class _Strokes(keras.constraints.Constraint):
@@ -134,6 +157,8 @@ class StyleTexture2D(keras.layers.Layer):
         height, width = size_of(images)
         # Adam moves all weights alike, but a texture is all to be learned, each pixel from few crops.
         table = _GAIN * tf.cast(self.textures, tf.float32)
+        if (strength := getattr(_thread, "strength", None)) is not None:
+            table *= strength
         squares = tf.matmul(tf.cast(weights, tf.float32), table)
         squares = tf.reshape(squares, (-1, self.period, self.period, self.channels))
         # A row and column more on each side, for the doubling looks across the border.

@@ -263,8 +263,8 @@ def read_weights(path: str | Path) -> dict[str, list[np.ndarray]]:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(
-            f'There is no file of weights {str(path)!r}; backbone must be "auto", "imagenet", "hed", '
-            '"random" or a file.'
+            f'There is no file of weights {str(path)!r}; backbone must be "auto", "imagenet", "hed" '
+            "or a file."
         )
     layers: dict[str, list[np.ndarray]] = {}
 

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.layers.image_origin import ImageOrigin
+from keras_gen.layers.style_texture import TextureStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
@@ -232,6 +233,7 @@ class FastStyleTransfer(FeedForwardStyle):
         image: np.ndarray,
         style: str | int | Mapping[str, float] | Sequence[float] = 0,
         strength: float = 1.0,
+        texture: float = 1.0,
     ) -> np.ndarray:
         """Paints an image, or several of one size, in a style.
 
@@ -239,38 +241,50 @@ class FastStyleTransfer(FeedForwardStyle):
             image: float32 (height, width, 3) or (count, height, width, 3) in [-1, 1], of any size.
             style: a name, an index, or weights of a blend; see `style_weights`.
             strength: from 0, the image as it is, to 1.
+            texture: how much of its own texture the style lays where the image is plain: from 0, calm skies,
+                to 1, as it was trained.
 
         Returns:
             float32 of the image's shape, in [-1, 1].
 
         Raises:
-            ValueError: an image of another shape or range, an unknown style, or a strength out of range.
+            ValueError: an image of another shape or range, an unknown style, or a strength or texture out of
+            range.
         """
         images = as_array(image, "image")
         if images.ndim not in (3, 4) or 0 in images.shape:
             raise ValueError(f"image must be (height, width, 3), in [-1, 1]; received {images.shape}.")
         for one in images.reshape(-1, *images.shape[-3:]):
             checked(one, "image")
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1; received {strength}.")
+        for name, share in (("strength", strength), ("texture", texture)):
+            if not 0 <= share <= 1:
+                raise ValueError(f"{name} must be from 0 to 1; received {share}.")
         weights = self.style_weights(style)
-        painted = np.stack([self._paint(one, weights) for one in images.reshape(-1, *images.shape[-3:])])
+        each = images.reshape(-1, *images.shape[-3:])
+        painted = np.stack([self._paint(one, weights, texture) for one in each])
         painted = painted.reshape(images.shape)
         return painted if strength == 1 else images + np.float32(strength) * (painted - images)
 
-    def _paint(self, image: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    def _paint(self, image: np.ndarray, weights: np.ndarray, texture: float) -> np.ndarray:
         network = self.sampler
         if getattr(self, "_painter_network", None) is not network:
             self._painter_network = network
-            self._painter = tf.function(
-                lambda images, weights: _painted(network, images, weights, False),
+
+            @tf.function(
                 autograph=False,
                 input_signature=[
                     tf.TensorSpec((1, None, None, 3)),
                     tf.TensorSpec((1, len(self.styles))),
+                    tf.TensorSpec(()),
                 ],
             )
-        return self._painter(tf.constant(image[None]), tf.constant(weights[None]))[0].numpy()
+            def paint(images, weights, texture):
+                with TextureStrength(texture):
+                    return _painted(network, images, weights, False)
+
+            self._painter = paint
+        inputs = tf.constant(image[None]), tf.constant(weights[None]), tf.constant(texture, tf.float32)
+        return self._painter(*inputs)[0].numpy()
 
     # Saving.
 

@@ -116,8 +116,9 @@ class GatysStyleTransfer(GenerativeModel):
         for picture in (content, *given):
             if min(pictures.scaled(picture.shape, self.scales[0])) < _SMALLEST:
                 raise ValueError(
-                    f"Pictures need sides of {_SMALLEST} pixels or more at every scale; one of shape "
-                    f"{picture.shape} has fewer at scale {self.scales[0]:g}. Take larger ones or scales."
+                    f"Pictures need {_SMALLEST} pixels a side or more at every scale; one has "
+                    f"{picture.shape[1]}x{picture.shape[0]}, fewer at scale {self.scales[0]:g}: take larger "
+                    "ones (by --size), or larger scales."
                 )
         start = starting_picture(init, content, given[0], self.seed)
         if preserve_color == "luminance":

@@ -144,20 +144,27 @@ def load(path: Path) -> Any:
     return model
 
 
-def fast(model: Any, styles: Mapping[str, float], **options: Any) -> Painter:
+def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **options: Any) -> Painter:
     """Paints in one style of a `FastStyleTransfer`, or in a blend of several, at any size.
 
     Args:
         model: The model.
         styles: Weights by name; a beginning of a name is enough.
+        texture: Of the styles where a picture is plain: from 0, calm skies, to 1.
         **options: Of `Painter`.
+
+    Raises:
+        ValueError: `texture` is out of range, or a style is none of the model's.
     """
     import tensorflow as tf
 
+    from keras_gen.layers.style_texture import TextureStrength
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style.borders import MARGIN
     from keras_gen.style.tiles import Tiled
 
+    if not 0 <= texture <= 1:
+        raise ValueError(f"texture must be from 0 to 1; received {texture}.")
     blend: dict[str, float] = {}
     for name, weight in styles.items():
         full = find_style(name, model.styles)
@@ -165,7 +172,8 @@ def fast(model: Any, styles: Mapping[str, float], **options: Any) -> Painter:
     weights = tf.constant(model.style_weights(blend)[None])
 
     def network(images: tf.Tensor) -> tf.Tensor:
-        return model((images, tf.repeat(weights, tf.shape(images)[0], axis=0)))
+        with TextureStrength(texture):
+            return model((images, tf.repeat(weights, tf.shape(images)[0], axis=0)))
 
     return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
 
@@ -253,6 +261,7 @@ def choose(
     method: str | None = None,
     model: Path | None = None,
     optimization: Mapping[str, Any] | None = None,
+    texture: float = 1.0,
     **options: Any,
 ) -> Painter:
     """The painter that the words of a command ask for.
@@ -262,6 +271,7 @@ def choose(
         method: One of `METHODS`; None takes "fast" for names and "adain" for paintings.
         model: A run or file, as `load` reads, in place of the package's weights.
         optimization: Options of "gatys", "steps" and "backbone", which no other method takes.
+        texture: Of "fast", as it has it; pictures by the other methods have none.
         **options: Of `Painter`.
 
     Raises:
@@ -310,7 +320,7 @@ def choose(
         raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
     if not weights:
         raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
-    return fast(known, weights, **options)
+    return fast(known, weights, texture, **options)
 
 
 def _paintings(
@@ -321,14 +331,14 @@ def _paintings(
     return {file: load_image(file, max_size=longest) for file in weights}, list(weights.values())
 
 
-def every(model: Path | None = None, **options: Any) -> dict[str, Painter]:
-    """A painter for each style of the package, or of a model of one's own, by name."""
+def every(model: Path | None = None, texture: float = 1.0, **options: Any) -> dict[str, Painter]:
+    """A painter for each style of the package, or of a model of one's own, by name; see `fast`."""
     from keras_gen.style import pretrained
 
     known = pretrained() if model is None else load(model)
     if not hasattr(known, "styles"):
         raise ValueError(f"The model {model} has no styles of its own: give a painting by --style.")
-    return {name: fast(known, {name: 1.0}, **options) for name in known.styles}
+    return {name: fast(known, {name: 1.0}, texture, **options) for name in known.styles}
 
 
 def sheet(

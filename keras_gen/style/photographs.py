@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from keras_gen import data
 from keras_gen.data.epochs import epoch_seeds
+from keras_gen.pictures import is_named
 from keras_gen.style.perceptual import TONE
 
 _LARGER = 2.0  # photographs are read at this many times the side of a crop,
@@ -74,7 +75,13 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
 
 
 def spec_of(content: str) -> str:
-    """The data spec of photographs: a folder's, or what is one already."""
+    """The data spec of photographs: a folder's, or what is one already.
+
+    Raises:
+        ValueError: one photograph's file.
+    """
+    if Path(content).is_file() and is_named(content):
+        raise ValueError(f"{content} is one photograph: put it in a folder with others, and name that.")
     return f"folder:{content}" if Path(content).is_dir() else content
 
 

@@ -179,7 +179,7 @@ def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
         raise ValueError(f"{last} holds a {type(model).__name__}, not a {kind.__name__}.")
     done = int(model.step.numpy())
     if done >= steps:
-        raise ValueError(f"{run.folder} is at step {done} already: ask for more steps; received {steps}.")
+        raise ValueError(f"{run.folder} is at step {done} already, of --steps {steps}: ask for more.")
     return model
 
 

@@ -41,13 +41,13 @@ def test_errors_name_options_as_the_command_line_does():
 
 
 def test_a_log_has_a_line_of_progress_each_minute(monkeypatch, capsys):
-    clock = iter([0, 30, 61, 61, 90, 125, 125])
+    clock = iter([0, 30, 61, 90, 125])
     monkeypatch.setattr(console, "time", types.SimpleNamespace(monotonic=lambda: next(clock)))
     with console.bar("training") as advance:
         for done in (1, 2, 3):
             advance(done, 9)
         advance(4, None)
-    assert capsys.readouterr().err == "training: 2 of 9\ntraining: 4\n"
+    assert capsys.readouterr().err == "training: 2 of 9, 0:03:37 left\ntraining: 4\n"
 
 
 def test_an_unknown_command_is_wrong_usage(cli):

@@ -19,13 +19,15 @@ from keras_gen.style import FastStyleTransfer
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
-    """The file of a small model of three styles that differ: its normalizations are drawn, not trained."""
+    """The file of a small model of three styles that differ: they are drawn, not trained."""
     keras.utils.set_random_seed(1)
     network = transformer_net(3, width=8, separable=True, blocks=1)
     random = np.random.default_rng(0)
     for weight in network.weights:
         if weight.name in ("gamma", "beta"):
             weight.assign(random.normal(0.5, 0.5, weight.shape))
+    textures = network.get_layer("texture").textures
+    textures.assign(random.normal(0, 0.1, textures.shape))
     path = tmp_path_factory.mktemp("model") / "three.keras"
     FastStyleTransfer(network, ["great-wave", "great-fire", "mosaic"]).save(path)
     return path
@@ -39,9 +41,9 @@ def photo(tmp_path):
     return tmp_path / "photo.png"
 
 
-def painted(model, photo, style, strength=1.0):
+def painted(model, photo, style, strength=1.0, texture=1.0):
     loaded = keras.saving.load_model(model)
-    made = loaded.stylize(pictures.read(photo).pixels / np.float32(127.5) - 1, style, strength)
+    made = loaded.stylize(pictures.read(photo).pixels / np.float32(127.5) - 1, style, strength, texture)
     return np.clip(made, -1, 1) * 127.5 + 127.5
 
 
@@ -60,6 +62,21 @@ def test_a_blend_by_beginnings_of_names_and_strength(cli, model, photo, tmp_path
     assert cli("stylize", photo, *arguments, "-o", out).exit_code == 0
     expected = painted(model, photo, [0.25, 0, 0.75], 0.5)
     np.testing.assert_allclose(pictures.read(out).pixels, expected, atol=1)
+
+
+def test_textures_are_left_out(cli, model, photo, tmp_path):
+    whole, calm, sheet = (tmp_path / f"{name}.png" for name in ("whole", "calm", "sheet"))
+    for out, options in (
+        (whole, ["--style", "mosaic"]),
+        (calm, ["--style", "mosaic", "--texture", 0]),
+        (sheet, ["--sheet", "--texture", 0]),
+    ):
+        result = cli("stylize", photo, "--model", model, *options, "-o", out)
+        assert result.exit_code == 0, result.output
+    made = pictures.read(calm).pixels
+    np.testing.assert_allclose(made, painted(model, photo, "mosaic", texture=0.0), atol=1)
+    assert np.abs(pictures.read(whole).pixels - made.astype(float)).max() > 3
+    np.testing.assert_array_equal(pictures.read(sheet).pixels[104:164, 114:204], made)  # the fourth
 
 
 def test_colours_are_preserved(cli, model, photo, tmp_path):
@@ -200,6 +217,7 @@ def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
         ([], "There are: great-wave, great-fire, mosaic"),
         (["--style", "mosaic=no"], "NAME=WEIGHT"),
         (["--style", "mosaic", "--strength", "2"], "from 0 to 1"),
+        (["--style", "mosaic", "--texture", "2"], "texture must be from 0 to 1; received 2"),
         (["--style", "mosaic", "--method", "gatys"], "from a painting"),
         (["--style", "mosaic", "--steps", "3"], "takes --steps: add --method gatys"),
         (["--sheet", "--method", "gatys", "--model", "none"], "leave out --style, --method"),

@@ -52,7 +52,7 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     assert json.loads((run / "config.json").read_text())["learning_rate_since"] == 1
     finished = cli("train-style", "--resume", "--out", run)
     assert finished.exit_code == errors.FAILED
-    assert "is at step 2 already: ask for more steps; received 2" in finished.stderr
+    assert "is at step 2 already, of --steps 2: ask for more" in finished.stderr
     model = keras.saving.load_model(run / "checkpoints" / "last.keras")
     assert int(model.step.numpy()) == 2
     photo, out = folders[1] / "a.png", tmp_path / "out.png"

@@ -20,6 +20,8 @@ def model(tmp_path_factory):
     keras.utils.set_random_seed(1)
     path = tmp_path_factory.mktemp("model") / "two.keras"
     network = transformer_net(2, width=8, separable=True, blocks=1, coarse_blocks=1)
+    textures = network.get_layer("texture").textures
+    textures.assign(np.random.default_rng(0).normal(0, 0.1, textures.shape))
     FastStyleTransfer(network, ["wave", "mosaic"]).save(path)
     return path
 
@@ -53,17 +55,20 @@ def frames_of(path):
         return [frame.to_ndarray(format="rgb24") for frame in opened.decode(opened.streams.video[0])]
 
 
-def test_a_film_is_painted_and_keeps_its_sound(cli, model, film, tmp_path):
+def test_a_film_is_painted_without_textures_and_keeps_its_sound(cli, model, film, tmp_path):
     out = tmp_path / "out.mp4"
     result = cli("video", film, out, "--model", model, "--style", "wave", "--momentum", 0)
     assert result.exit_code == 0, result.output
     assert result.stdout.strip() == f"12 frames in {out}, with its sound"
     loaded = keras.saving.load_model(model)
     for before, after in list(zip(frames_of(film), frames_of(out), strict=True))[::5]:
-        expected = np.clip(loaded.stylize(before / np.float32(127.5) - 1, "wave"), -1, 1) * 127.5 + 127.5
+        pixels = before / np.float32(127.5) - 1
+        expected = np.clip(loaded.stylize(pixels, "wave", texture=0.0), -1, 1) * 127.5 + 127.5
         # Colours lose half their resolution to the codec, brightness nothing.
         luma = np.array([0.2126, 0.7152, 0.0722])
         assert np.abs((after - expected) @ luma).mean() < 3
+        textured = np.clip(loaded.stylize(pixels, "wave"), -1, 1) * 127.5 + 127.5
+        assert np.abs((after - textured) @ luma).mean() > 6
     with av.open(str(out)) as opened:
         assert opened.streams.audio[0].codec_context.name == "aac"
 

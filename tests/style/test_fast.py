@@ -144,6 +144,21 @@ def test_strength_goes_from_the_image_to_the_picture():
     np.testing.assert_allclose(model.stylize(image, 0, strength=0.5), (image + whole) / 2, atol=1e-6)
 
 
+def test_texture_goes_from_none_to_the_learned_one():
+    model, image = fast_model(), photographs(1)[0]
+    plain = model.stylize(image, 0)
+    textures = model.sampler.get_layer("texture").textures
+    learned = np.random.default_rng(0).standard_normal(textures.shape).astype("float32")
+    textures.assign(learned)
+    whole = model.stylize(image, 0)
+    assert np.abs(whole - plain).max() > 0.01
+    np.testing.assert_array_equal(model.stylize(image, 0, texture=0), plain)
+    np.testing.assert_array_equal(model.stylize(image, 0, texture=1), whole)
+    half = model.stylize(image, 0, texture=0.5)
+    textures.assign(learned / 2)
+    np.testing.assert_allclose(model.stylize(image, 0), half, atol=1e-5)
+
+
 def test_bfloat16_keeps_losses_and_pictures_in_float32():
     with scope("bfloat16"):
         network = transformer_net(2, width=8, blocks=1)
@@ -265,6 +280,8 @@ def test_errors():
         model.stylize(image, 2)
     with pytest.raises(ValueError, match="strength must be from 0 to 1"):
         model.stylize(image, 0, strength=1.5)
+    with pytest.raises(ValueError, match="texture must be from 0 to 1; received -1"):
+        model.stylize(image, 0, texture=-1)
     with pytest.raises(ValueError, match=r"\(height, width, 3\)"):
         model.stylize(image[..., :1])
     with pytest.raises(ValueError, match=r"the path 'photo.jpg': read it with keras_gen.image.load_image"):

@@ -86,6 +86,8 @@ def test_one_photograph_is_many(folder, tmp_path):
     Image.open(f"{folder}/3.png").save(tmp_path / "one.png")
     crops = _drawn(str(tmp_path), 20, batch_size=1)
     assert len(np.unique(crops.mean((1, 2, 3)).round(4))) > 15
+    with pytest.raises(ValueError, match=r"one\.png is one photograph: put it in a folder"):
+        photographs(str(tmp_path / "one.png"), 20, 1, seed=0)
 
 
 def test_a_crop_that_is_too_small(folder):

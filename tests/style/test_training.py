@@ -226,7 +226,7 @@ def test_a_run_that_failed_at_once_goes_on(folder, tmp_path):
         _train(folder, tmp_path / "run", callbacks=[Fail()])
     again = _train(folder, tmp_path / "run", resume=True, steps=1)
     assert int(again.step.numpy()) == 1
-    with pytest.raises(ValueError, match="is at step 1 already: ask for more steps; received 1"):
+    with pytest.raises(ValueError, match="is at step 1 already, of --steps 1: ask for more"):
         _train(folder, tmp_path / "run", resume=True, steps=1)
 
 
