@@ -6,10 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from keras_gen.image import gaussian_blur
 from keras_gen.optical_flow import consistency, optical_flow, warp, warp_sharply
 from keras_gen.pictures import Picture
 
 _SAME_SCENE = 0.35  # mean trust below which it is another scene: what still matches does so by chance
+_SHARPER = 1.0  # most of its own fine detail that a blended frame gets once more
 
 
 def stylized(
@@ -38,11 +40,13 @@ class RecurrentBlend:
     as it was shown, is moved along the optical flow of the film, and the new one is blended with it:
     `shown = stylized + momentum · trust · (moved − stylized)`. Trust is high where the flow there and back
     agree and the film itself, moved in the same way, looks as it does now; where something comes
-    into view, it is near zero and the new frame is shown as it is, as it is everywhere after a cut.
+    into view, it is near zero and the new frame is shown as it is, as it is everywhere after a cut. What the
+    mean of frames has lost of their fine detail, what it has left of it makes up for when it is shown.
 
     Args:
         momentum: Share of the frame before where it is trusted, from 0 (frame by frame) to below 1. With
-            frames whose strokes are independent, flicker falls to (1 − m) / √(1 + m) of what it was.
+            frames whose strokes are independent, flicker falls to (1 − m) / √(1 + m) of what it was, of fine
+            ones to at most twice that.
         tolerance: Difference of the film's frames, of 255, at which trust falls to one half.
 
     Raises:
@@ -71,7 +75,7 @@ class RecurrentBlend:
         Returns:
             uint8 (height, width, 3).
         """
-        shown = stylized.astype("float32")
+        made = shown = sharpened = stylized.astype("float32")
         if self.momentum and self._before is not None and self._before[0].shape == frame.shape:
             before, shown_before = self._before
             flow = optical_flow(frame, before)
@@ -80,7 +84,20 @@ class RecurrentBlend:
             trust *= 1 / (1 + np.square(difference / self.tolerance))
             if trust.mean() < _SAME_SCENE:
                 trust[:] = 0
-            shown += self.momentum * trust[..., None] * (warp_sharply(shown_before, flow) - shown)
-        # Kept as it is, not as it is rounded: small changes add up instead of vanishing.
+            trust = trust[..., None]
+            shown = made + self.momentum * trust * (warp_sharply(shown_before, flow) - made)
+            detail = _detail(shown)
+            lost = _rms(_detail(made)) / max(_rms(detail), 1e-3) - 1
+            sharpened = shown + np.clip(lost, 0, _SHARPER) * trust * detail
+        # Kept as it is, neither sharper nor rounded: small changes add up instead of vanishing.
         self._before = (frame, shown)
-        return np.round(np.clip(shown, 0, 255)).astype("uint8")
+        return np.round(np.clip(sharpened, 0, 255)).astype("uint8")
+
+
+def _detail(picture: np.ndarray) -> np.ndarray:
+    """A picture less what a slight blur leaves of it, float32."""
+    return picture - np.asarray(gaussian_blur(picture, 5, 1.0, "symmetric"))
+
+
+def _rms(values: np.ndarray) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))
