@@ -52,8 +52,8 @@ def resolve(precision: str = "auto") -> tuple[str, str]:
         return precision, "Computing in float32, as asked."
     hardware = bfloat16_hardware()
     if precision == "bfloat16":
-        # Our convolutions are float32's then, and take as long; depthwise ones and Keras's own take longer.
-        slow = "" if hardware else ", though this hardware has no units for it: float32 is faster"
+        # Convolutions are computed in float32 then, and take as long; depthwise ones take longer.
+        slow = "" if hardware else ", though this hardware has no units for it: float32 is as fast"
         return precision, f"Computing in bfloat16, as asked{slow}."
     if hardware is None:
         return "float32", "Computing in float32: this hardware has no bfloat16 units."
