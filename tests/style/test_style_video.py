@@ -97,6 +97,22 @@ def test_flicker_falls_to_less_than_half_over_a_photograph(way, style):
     assert flicker(frames, [paint(frame) for frame in frames], flows) < 0.5
 
 
+def test_fine_detail_comes_back():
+    """The blend alone would leave of strokes that are drawn anew less than half."""
+    frames, blend = film(12, 1), RecurrentBlend()
+    for t, frame in enumerate(frames):
+        made = strokes(t)(frame)
+        shown = blend(frame, made)
+
+    def detail(picture):
+        pixels = picture.astype("float32")
+        return np.std(pixels - cv2.GaussianBlur(pixels, (5, 5), 1.0))
+
+    assert 0.75 < detail(shown) / detail(made) < 1.05
+    kept = blend._before[1]
+    assert detail(kept) < 0.75 * detail(shown)  # what the next frame is blended with is not sharpened
+
+
 def test_without_momentum_nothing_changes():
     paint, change = strokes(3), stylized(strokes(3), RecurrentBlend(0))
     for frame in film(4, 2):
