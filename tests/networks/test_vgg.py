@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import convolution
+from keras_gen.layers import convolution_products
 from keras_gen.networks import vgg as module
 from keras_gen.networks.vgg import tap_names, vgg, vgg16
 from keras_gen.precision import bfloat16_hardware
@@ -108,7 +108,7 @@ _UNITS = pytest.mark.skipif(bfloat16_hardware() is None, reason="bfloat16 is les
     ],
 )
 def test_in_training_large_features_are_the_same_to_rounding(dtype, unit, tolerance, monkeypatch):
-    monkeypatch.setattr(convolution, "bfloat16_unit", lambda: unit)
+    monkeypatch.setattr(convolution_products, "bfloat16_unit", lambda: unit)
     images = np.random.default_rng(4).uniform(-1, 1, (1, 128, 128, 3)).astype("float32")
     exact = vgg16(["relu3_3"], backbone="random")
     expected = exact(images)["relu3_3"]
