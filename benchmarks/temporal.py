@@ -110,7 +110,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path, help="a run or file of train-style; the package's by default")
     parser.add_argument("--size", type=int, default=384, help="width of the films, three quarters of it high")
     parser.add_argument("--frames", type=int, default=16)
-    parser.add_argument("--texture", type=float, default=0.0, help="of the styles; none by default")
+    parser.add_argument("--texture", type=float, default=0.0, help="of the styles, from 0, the default, to 1")
     parser.add_argument("--momentum", type=float, help="of the blend; its own by default")
     parser.add_argument("--count", type=int, default=4, help="photographs to take, evenly from the folder")
     arguments = parser.parse_args()

@@ -262,20 +262,18 @@ def _continued(pixels: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     from PIL import Image
 
     height, width = alpha.shape
-    seen = Image.fromarray(np.dstack([pixels, alpha])).convert(
-        "RGBa"
-    )  # as the mean over the visible needs it
-    sizes = [
-        (-(-width >> level), -(-height >> level)) for level in range(max(height, width).bit_length() + 1)
-    ]
-    found = Image.new("RGB", (1, 1), "white")
-    for size in reversed([size for size in sizes if min(size) > 0]):
-        level = seen.resize(size, Image.Resampling.BOX).convert("RGBA") if size != sizes[0] else None
+    # Premultiplied, for the mean over what is visible alone.
+    seen = Image.fromarray(np.dstack([pixels, alpha])).convert("RGBa")
+    mean = np.full(3, 255.0)
+    if alpha.any():
+        mean = np.einsum("hwc,hw->c", pixels, alpha, dtype="float64") / alpha.sum(dtype="float64")
+    found = Image.new("RGB", (1, 1), tuple(round(float(value)) for value in mean))
+    for level in range(max(height, width).bit_length(), 0, -1):
+        size = (-(-width >> level), -(-height >> level))
+        part = seen.resize(size, Image.Resampling.BOX).convert("RGBA")
         found = found.resize(size, Image.Resampling.BILINEAR)
-        if level is not None:
-            found.paste(
-                level.convert("RGB"), mask=level.getchannel("A").point(lambda share: min(255, 8 * share))
-            )
+        found.paste(part.convert("RGB"), mask=part.getchannel("A").point(lambda share: min(255, 8 * share)))
+    found = found.resize((width, height), Image.Resampling.BILINEAR)
     return np.where(alpha[..., None] == 0, np.asarray(found), pixels)
 
 

@@ -66,6 +66,10 @@ def test_hidden_colours_are_as_near_ones_and_white_where_nothing_is_seen(tmp_pat
     between = found.astype(float).reshape(-1, 3) @ [1, 0, -0.8]  # from one colour to the other, and no other
     assert (between >= -202).all()
     assert (between <= 202).all()
+    one = np.zeros_like(alpha)
+    one[3, 4] = 255  # however little is seen, nothing of white comes in
+    pictures.write(Picture(pixels, one), tmp_path / "c.png")
+    np.testing.assert_allclose(pictures.read(tmp_path / "c.png").pixels.mean((0, 1)), (200, 40, 0), atol=20)
     pictures.write(Picture(pixels, 0 * alpha), tmp_path / "b.png")
     assert (pictures.read(tmp_path / "b.png").pixels == 255).all()
 

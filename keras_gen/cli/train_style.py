@@ -19,7 +19,7 @@ def train_style(
     styles: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of paintings, or one: a style each, called as its file; required but by --resume."
+            help="Folder of paintings, or one's file: a style each, so called; required but by --resume."
         ),
     ] = None,
     content: Annotated[

@@ -33,7 +33,7 @@ def video(
         int | None,
         typer.Option(
             min=16,
-            help="Longer side in pixels, smaller or larger, made even for most.  [default: the film's]",
+            help="Longer side in pixels, smaller or larger, made even but for .gif.  [default: the film's]",
         ),
     ] = None,
     momentum: Annotated[

@@ -22,7 +22,7 @@ class TextureStrength:
     It acts where the network is called or traced, in the thread that does so.
 
     Args:
-        strength: what textures are multiplied by: a number or a scalar tensor.
+        strength: what textures are multiplied by: a number or a float32 scalar.
     """
 
     def __init__(self, strength: Any) -> None:
