@@ -254,13 +254,13 @@ class FastStyleTransfer(FeedForwardStyle):
         images = as_array(image, "image")
         if images.ndim not in (3, 4) or 0 in images.shape:
             raise ValueError(f"image must be (height, width, 3), in [-1, 1]; received {images.shape}.")
-        for one in images.reshape(-1, *images.shape[-3:]):
+        each = images.reshape(-1, *images.shape[-3:])
+        for one in each:
             checked(one, "image")
         for name, share in (("strength", strength), ("texture", texture)):
             if not 0 <= share <= 1:
                 raise ValueError(f"{name} must be from 0 to 1; received {share}.")
         weights = self.style_weights(style)
-        each = images.reshape(-1, *images.shape[-3:])
         painted = np.stack([self._paint(one, weights, texture) for one in each])
         painted = painted.reshape(images.shape)
         return painted if strength == 1 else images + np.float32(strength) * (painted - images)
