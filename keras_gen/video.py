@@ -64,8 +64,8 @@ def transform(
 
     Args:
         source: Any video file that FFmpeg reads.
-        target: A path ending in .mp4, .m4v, .mov, .mkv, .webm or .gif, which has no sound and at most 25 frames a
-            second: those between are left out.
+        target: A path ending in .mp4, .m4v, .mov, .mkv, .webm or .gif, which has no sound and at most 25
+            frames a second: those between are left out.
         change: Maps a frame, uint8 (height, width, 3), to what to show; all of one size. A last odd row or
             column is cut off, since video has none.
         force: Whether a file that is there is replaced.
