@@ -1,12 +1,12 @@
-"""Once for each process of the test run."""
+"""Once for each file of the test run."""
 
 import gc
 
 import pytest
 
 
-@pytest.fixture(scope="session", autouse=True)
-def imports_are_no_garbage():
-    """TensorFlow, Keras and the rest are not searched for garbage again and again: 0.2 s each time."""
+@pytest.fixture(scope="module", autouse=True)
+def what_came_before_is_no_garbage():
+    """Imports and what earlier tests left are not searched again and again: up to two seconds each time."""
     gc.collect()
     gc.freeze()

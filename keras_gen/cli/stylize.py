@@ -40,9 +40,11 @@ def stylize(
     ] = None,
     strength: Annotated[float, typer.Option(help="From 0, the image as it is, to 1.")] = 1.0,
     texture: Annotated[
-        float,
-        typer.Option(help="Strokes that a style by name lays in plain parts: from 0, calm skies, to 1."),
-    ] = 1.0,
+        float | None,
+        typer.Option(
+            help="Strokes that a style by name lays in plain parts: from 0, calm skies, to 1.  [default: 1]"
+        ),
+    ] = None,
     preserve_color: Annotated[
         bool, typer.Option("--preserve-color", help="Keep the image's colours; the style gives brightness.")
     ] = False,
@@ -92,7 +94,8 @@ def stylize(
 
     tell = _quiet if any(target == pictures.PIPE for _, target in pairs) else say
     if sheet:
-        painters = painter.every(model, texture, strength=strength, preserve_color=preserve_color)
+        own = {} if texture is None else {"texture": texture}
+        painters = painter.every(model, **own, strength=strength, preserve_color=preserve_color)
         paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
     else:
         paint = painter.choose(
@@ -106,12 +109,10 @@ def stylize(
         )
     # Of its own accord it makes no picture larger.
     longest = size or (_SHEET_SIZE if sheet else paint.size)
-    failed, there = [], 0
+    missing = pairs if force or not folder else [pair for pair in pairs if not Path(pair[1]).exists()]
+    there, failed = len(pairs) - len(missing), []
     with bar("painting") as advance:
-        for index, (source, target) in enumerate(pairs):
-            if folder and not force and Path(target).exists():
-                there += 1
-                continue
+        for done, (source, target) in enumerate(missing, 1):
             try:
                 picture = pictures.read(source)
                 if longest is not None and (size is not None or max(picture.pixels.shape[:2]) > longest):
@@ -123,11 +124,11 @@ def stylize(
                 failed.append(source)
                 show(f"{error} It is left out.", kind="Warning", style="yellow")
             if folder:
-                advance(index + 1, len(pairs))
-    done = len(pairs) - len(failed) - there
+                advance(done, len(missing))
+    painted = len(missing) - len(failed)
     if folder:
         skipped = f"; {counted(there, 'file')} there before, of whatever style, kept (--force replaces)"
-        tell(f"{counted(done, 'image')} in {out}" + (skipped if there else ""))
+        tell(f"{counted(painted, 'image')} in {out}" + (skipped if there else ""))
     else:
         tell(str(pairs[0][1]))
     if failed:
@@ -165,6 +166,7 @@ def _pairs(
         return [(images[0], out)], False
     if PIPE in images:
         raise ValueError("- is one image by itself: give it alone.")
+    found = [(Path(image), find(image)) for image in images]  # which tells where there are none
     if out is None or out == PIPE or (Path(out).exists() and not Path(out).is_dir()):
         raise ValueError("Several images go into a folder: name one by --out.")
     if is_named(out) and not out.endswith("/") and not Path(out).exists():
@@ -172,9 +174,8 @@ def _pairs(
             f"Several images go into a folder, and {out} is the name of an image: name one, e.g. painted/."
         )
     pairs, into = [], Path(out).resolve()
-    for image in images:
-        root = Path(image)
-        for path in find(root):
+    for root, paths in found:
+        for path in paths:
             if root.resolve() in into.parents and into in path.resolve().parents:
                 continue  # painted already
             inner = path.relative_to(root) if root.is_dir() else Path(path.name)

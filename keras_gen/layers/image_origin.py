@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import tensorflow as tf
 
-_thread = threading.local()
+_origin: ContextVar[Any] = ContextVar("image origin", default=None)
 
 
 class ImageOrigin:
@@ -30,12 +30,11 @@ class ImageOrigin:
             raise ValueError(f"origin must be (2,) or (batch, 2); received {tuple(self.origin.shape)}.")
 
     def __enter__(self) -> ImageOrigin:
-        self._outer = getattr(_thread, "origin", None)
-        _thread.origin = self.origin
+        self._before = _origin.set(self.origin)
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        _thread.origin = self._outer
+        _origin.reset(self._before)
 
 
 def size_of(images: tf.Tensor) -> list[int | tf.Tensor]:
@@ -55,7 +54,7 @@ def tiled(squares: tf.Tensor, size: Sequence[int | tf.Tensor], stride: int, beyo
     Returns:
         (count, height + 2 beyond, width + 2 beyond, channels); one for each image where their origins differ.
     """
-    period, origin = squares.shape[1], getattr(_thread, "origin", None)
+    period, origin = squares.shape[1], _origin.get()
     if origin is not None and len(origin.shape) == 2 and squares.shape[0] == 1:
         squares = tf.repeat(squares, tf.shape(origin)[0], axis=0)
     for axis, side in enumerate(size, 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from contextvars import ContextVar
 from typing import Any
 
 import keras
@@ -13,7 +13,7 @@ from keras_gen.layers.image_origin import size_of, tiled
 
 _GAIN = 10.0  # of textures by their weights
 _NOTHING = 1e-12  # beside a texture's mean square: what is nothing stays nothing
-_thread = threading.local()
+_strength: ContextVar[Any] = ContextVar("texture strength", default=None)
 
 
 class TextureStrength:
@@ -22,19 +22,18 @@ class TextureStrength:
     It acts where the network is called or traced, in the thread that does so.
 
     Args:
-        strength: what textures are multiplied by: a number or a float32 scalar.
+        strength: what textures are multiplied by: a number or a float32 scalar, or (batch,).
     """
 
     def __init__(self, strength: Any) -> None:
         self.strength = strength
 
     def __enter__(self) -> TextureStrength:
-        self._outer = getattr(_thread, "strength", None)
-        _thread.strength = self.strength
+        self._before = _strength.set(self.strength)
         return self
 
     def __exit__(self, *exception: Any) -> None:
-        _thread.strength = self._outer
+        _strength.reset(self._before)
 
 
 class _Strokes(keras.constraints.Constraint):
@@ -157,9 +156,10 @@ class StyleTexture2D(keras.layers.Layer):
         height, width = size_of(images)
         # Adam moves all weights alike, but a texture is all to be learned, each pixel from few crops.
         table = _GAIN * tf.cast(self.textures, tf.float32)
-        if (strength := getattr(_thread, "strength", None)) is not None:
-            table *= strength
-        squares = tf.matmul(tf.cast(weights, tf.float32), table)
+        weights = tf.cast(weights, tf.float32)
+        if (strength := _strength.get()) is not None:
+            weights *= tf.reshape(strength, (-1, 1))
+        squares = tf.matmul(weights, table)
         squares = tf.reshape(squares, (-1, self.period, self.period, self.channels))
         # A row and column more on each side, for the doubling looks across the border.
         half = [(side + 1) // 2 for side in (height, width)]

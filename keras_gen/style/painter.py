@@ -261,7 +261,8 @@ def choose(
     method: str | None = None,
     model: Path | None = None,
     optimization: Mapping[str, Any] | None = None,
-    texture: float = 1.0,
+    texture: float | None = None,
+    default_texture: float = 1.0,
     **options: Any,
 ) -> Painter:
     """The painter that the words of a command ask for.
@@ -271,7 +272,8 @@ def choose(
         method: One of `METHODS`; None takes "fast" for names and "adain" for paintings.
         model: A run or file, as `load` reads, in place of the package's weights.
         optimization: Options of "gatys", "steps" and "backbone", which no other method takes.
-        texture: Of "fast", as it has it; pictures by the other methods have none.
+        texture: Of "fast", as it has it, which no other method takes.
+        default_texture: Where `texture` is None.
         **options: Of `Painter`.
 
     Raises:
@@ -291,6 +293,8 @@ def choose(
     if files and len(files) < len(weights):
         raise ValueError("Paintings and styles by name do not blend with each other: give one kind.")
     method = method or ("adain" if files else "fast")
+    if method != "fast" and texture is not None:
+        raise ValueError("Only styles by name have a texture of their own: leave out --texture.")
     if method != "fast" and not files:
         raise ValueError(f"The method {method} takes its style from a painting: give its file by --style.")
     if method == "gatys":
@@ -320,7 +324,7 @@ def choose(
         raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
     if not weights:
         raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
-    return fast(known, weights, texture, **options)
+    return fast(known, weights, default_texture if texture is None else texture, **options)
 
 
 def _paintings(

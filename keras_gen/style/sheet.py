@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 _GAP = 12  # white pixels between pictures and around them
+_NAME = 120  # pixels that a name may take below a narrower picture
 
 
 def labelled_sheet(pictures: Mapping[str, np.ndarray], columns: int | None = None) -> np.ndarray:
@@ -32,16 +33,17 @@ def labelled_sheet(pictures: Mapping[str, np.ndarray], columns: int | None = Non
     columns = columns or math.ceil(math.sqrt(len(pictures)))
     rows = math.ceil(len(pictures) / columns)
     size = max(10, min(28, width // 16))
-    line = 2 * size
-    sheet = Image.new("RGB", (columns * (width + _GAP) + _GAP, rows * (height + line + _GAP) + _GAP), "white")
+    line, font = 2 * size, ImageFont.load_default(size)
+    longest = math.ceil(max(font.getlength(name) for name in pictures))
+    cell = max(width, min(longest, _NAME))
+    sheet = Image.new("RGB", (columns * (cell + _GAP) + _GAP, rows * (height + line + _GAP) + _GAP), "white")
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(size)
     for index, (name, picture) in enumerate(pictures.items()):
-        left = _GAP + index % columns * (width + _GAP)
+        left = _GAP + index % columns * (cell + _GAP)
         top = _GAP + index // columns * (height + line + _GAP)
-        sheet.paste(Image.fromarray(picture), (left, top))
+        sheet.paste(Image.fromarray(picture), (left + (cell - width) // 2, top))
         shown = name
-        while draw.textlength(shown, font) > width and len(shown) > 2:
+        while draw.textlength(shown, font) > cell and len(shown) > 2:
             shown = shown[:-2] + "…"
-        draw.text((left + width / 2, top + height + line / 2), shown, "black", font, anchor="mm")
+        draw.text((left + cell / 2, top + height + line / 2), shown, "black", font, anchor="mm")
     return np.asarray(sheet)

@@ -224,6 +224,7 @@ def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
         (["--style", "mosaic", "--method", "fats"], "Did you mean 'fast'?"),
         (["--style", "nowhere.jpg"], "no painting nowhere.jpg"),
         (["--style", "mosaic", "--sheet"], "leave out --style"),
+        (["--style", __file__, "--texture", "1"], "have a texture of their own: leave out --texture"),
         (["--style", "mosaic", "-o", "painted"], "such as .png, .jpg or .webp. A folder's name must end in"),
     ],
 )
@@ -260,6 +261,8 @@ def test_several_images_need_a_folder(cli, model, photo):
     arguments = ("stylize", photo, photo, "--model", model, "-s", "mosaic")
     assert "name one by --out" in cli(*arguments).stderr
     assert "one.jpg is the name of an image" in cli(*arguments, "-o", "one.jpg").stderr
+    (photo.parent / "empty").mkdir()
+    assert "no images in" in cli("stylize", photo.parent / "empty", "-s", "mosaic").stderr
 
 
 # What getrusage tells of a child may be its parent's.

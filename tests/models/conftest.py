@@ -1,7 +1,5 @@
 """Models of one test do not stay in memory for the next."""
 
-import gc
-
 import keras
 import pytest
 
@@ -9,5 +7,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def forget_models():
     yield
-    keras.backend.clear_session()
-    gc.collect()
+    keras.backend.clear_session()  # which collects garbage

@@ -1,7 +1,5 @@
 """Each test begins with the same random weights, and its models do not stay in memory for the next."""
 
-import gc
-
 import keras
 import pytest
 
@@ -10,5 +8,4 @@ import pytest
 def fresh():
     keras.utils.set_random_seed(0)
     yield
-    keras.backend.clear_session()
-    gc.collect()
+    keras.backend.clear_session()  # which collects garbage

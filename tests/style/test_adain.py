@@ -22,10 +22,13 @@ RANDOM = {"backbone": "random"}
 _SHEET = Path(__file__).parents[2] / "docs/images/styles.jpg"
 
 
+def _decoder():
+    return style_decoder(32, width=7, separable=True, blocks=2, coarse_blocks=1, code=6)
+
+
 def adain_model(**options):
-    decoder = style_decoder(32, width=7, separable=True, blocks=2, coarse_blocks=1, code=6)
-    model = AdaINStyleTransfer(small_encoder(4), decoder, features=RANDOM, seed=3, **options)
-    model.compile()
+    model = AdaINStyleTransfer(small_encoder(4), _decoder(), features=RANDOM, seed=3, **options)
+    model.compile(keras.optimizers.Adam(0.01))
     return model
 
 
@@ -40,6 +43,7 @@ def _pairs(count=8):
 
 def test_learns_to_paint_in_the_colours_of_a_painting():
     model = adain_model(content_weight=0.0)
+    model.compile()
     history = model.fit(_pairs().batch(4), epochs=12, verbose=0).history
     assert history["style"][-1] < 0.3 * history["style"][0]
 
@@ -66,18 +70,17 @@ def test_each_pair_is_weighed_by_its_own_painting():
     np.testing.assert_allclose(both["loss"], parts, rtol=1e-4)
 
 
-@pytest.mark.parametrize(
-    "part", ["content", "style", "tone", "checkerboard", "total_variation", "temporal", "distillation"]
-)
-def test_weights_are_at_least_nothing(part):
-    with pytest.raises(ValueError, match=f"{part}_weight must be at least 0; received -1"):
-        adain_model(**{f"{part}_weight": -1.0})
+def test_weights_are_at_least_nothing():
+    networks = small_encoder(4), _decoder()
+    parts = ("content", "style", "tone", "checkerboard", "total_variation", "temporal", "distillation")
+    for part in parts:
+        with pytest.raises(ValueError, match=f"{part}_weight must be at least 0; received -1"):
+            AdaINStyleTransfer(*networks, **{f"{part}_weight": -1.0})
 
 
 def test_a_small_encoder_learns_vggs_features(tmp_path):
     """More than the best constant would know of them."""
     model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)
-    model.compile(keras.optimizers.Adam(0.01))
     before = model.network.encoder.get_weights()[0]
     colours = np.random.default_rng(0).uniform(-0.9, 0.9, (16, 1, 1, 3))
     images = (colours + 0.1 * photographs(16, 16)).astype("float32")
@@ -113,7 +116,7 @@ def test_the_papers_encoder_is_frozen_and_saved_with_the_model(tmp_path):
         features={"backbone": "random"},
         seed=0,
     )
-    model.compile()
+    model.compile("adam")
     before = encoder.get_weights()
     model.fit(_pairs(2).batch(2), verbose=0)
     for a, b in zip(before, encoder.get_weights(), strict=True):

@@ -179,7 +179,7 @@ def test_bfloat16_keeps_losses_and_pictures_in_float32():
 
 def test_the_correction_acts_before_the_optimizer():
     model = fast_model()
-    model.compile(correction=SingularityCorrection(damping=1.0, iterations=2))
+    model.compile("adam", correction=SingularityCorrection(damping=1.0, iterations=2))
     model.adapt(paintings())
     logs = model.fit(photographs(2, 16), batch_size=2, verbose=0).history
     assert logs["model_products"][0] > 0

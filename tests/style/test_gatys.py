@@ -19,12 +19,6 @@ from keras_gen.style.color import luminance
 LAYERS = ("shallow", "deep")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def forget_models():
-    yield
-    keras.backend.clear_session()
-
-
 @pytest.fixture(scope="module")
 def backbone():
     keras.utils.set_random_seed(0)

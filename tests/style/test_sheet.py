@@ -15,12 +15,18 @@ def test_pictures_stand_in_rows_with_their_names_below():
     assert (sheet[104:, 2 * 92 + 12 :] == 255).all()  # the sixth place is empty
 
 
-def test_long_names_stay_within_their_picture():
-    sheet = labelled_sheet(
-        {"a very long name of a style that no one can read": np.zeros((60, 80, 3), "uint8")}
-    )
-    assert (sheet[:, :12] == 255).all()
-    assert (sheet[:, -12:] == 255).all()
+def test_small_pictures_leave_room_for_names_but_not_for_any():
+    picture = np.zeros((60, 40, 3), "uint8")
+    for name, width in (
+        ("composition-viii", (60, 119)),
+        ("a very long name of a style like this", (120, 120)),
+    ):
+        sheet = labelled_sheet({name: picture})
+        assert width[0] <= sheet.shape[1] - 24 <= width[1]
+        assert (sheet[:, :12] == 255).all()
+        assert (sheet[:, -12:] == 255).all()
+        left = 12 + (sheet.shape[1] - 24 - 40) // 2
+        assert (sheet[12:72, left : left + 40] == 0).all()
 
 
 def test_refusals():
