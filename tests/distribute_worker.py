@@ -126,7 +126,10 @@ def _styles() -> dict:
     keras.utils.set_random_seed(7)
     networks, options = kg.networks, {"features": {"backbone": "random"}, "seed": 7}
     fast = kg.style.FastStyleTransfer(
-        networks.transformer_net(2, width=8, separable=True, blocks=1), ["a", "b"], **options
+        networks.transformer_net(2, width=8, separable=True, blocks=1),
+        ["a", "b"],
+        temporal_weight=1.0,
+        **options,
     )
     adain = kg.style.AdaINStyleTransfer(
         networks.small_encoder(4), networks.style_decoder(32, width=4), **options

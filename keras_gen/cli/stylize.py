@@ -113,6 +113,9 @@ def stylize(
     there, failed = len(pairs) - len(missing), []
     with bar("painting") as advance:
         for done, (source, target) in enumerate(missing, 1):
+            if folder and not force and Path(target).exists():  # another run may paint the same folder
+                there += 1
+                continue
             try:
                 picture = pictures.read(source)
                 if longest is not None and (size is not None or max(picture.pixels.shape[:2]) > longest):
@@ -125,7 +128,7 @@ def stylize(
                 show(f"{error} It is left out.", kind="Warning", style="yellow")
             if folder:
                 advance(done, len(missing))
-    painted = len(missing) - len(failed)
+    painted = len(pairs) - len(failed) - there
     if folder:
         skipped = f"; {counted(there, 'file')} there before, of whatever style, kept (--force replaces)"
         tell(f"{counted(painted, 'image')} in {out}" + (skipped if there else ""))

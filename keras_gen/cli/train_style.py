@@ -82,7 +82,9 @@ def train_style(
     ] = None,
     temporal_weight: Annotated[
         float | None,
-        typer.Option(min=0, help="Steadiness, for films; try 20.  [default: 0, at less cost a step]"),
+        typer.Option(
+            min=0, help="Steadiness, for films and --texture 0; try 10.  [default: 0, at less cost a step]"
+        ),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="auto, float32 or bfloat16.  [default: auto]")] = None,
     backbone: Annotated[

@@ -22,7 +22,7 @@ class TextureStrength:
     It acts where the network is called or traced, in the thread that does so.
 
     Args:
-        strength: what textures are multiplied by: a number or a float32 scalar, or (batch,).
+        strength: what textures are multiplied by: a number, a scalar, or (batch,).
     """
 
     def __init__(self, strength: Any) -> None:
@@ -158,7 +158,7 @@ class StyleTexture2D(keras.layers.Layer):
         table = _GAIN * tf.cast(self.textures, tf.float32)
         weights = tf.cast(weights, tf.float32)
         if (strength := _strength.get()) is not None:
-            weights *= tf.reshape(strength, (-1, 1))
+            weights *= tf.reshape(tf.cast(strength, tf.float32), (-1, 1))
         squares = tf.matmul(weights, table)
         squares = tf.reshape(squares, (-1, self.period, self.period, self.channels))
         # A row and column more on each side, for the doubling looks across the border.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.layers.image_origin import ImageOrigin
-from keras_gen.layers.style_texture import TextureStrength
+from keras_gen.layers.style_texture import StyleTexture2D, TextureStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
@@ -20,12 +21,13 @@ from keras_gen.style.perceptual import STYLE_TAPS
 from keras_gen.style.pictures import as_array, checked
 
 
-def _painted(network, images, weights, training, origins=None) -> tf.Tensor:
+def _painted(network, images, weights, training, origins=None, texture=None) -> tf.Tensor:
     """What the network makes of a batch of images, reflected beyond their borders as `stylize` does it.
 
     Zeros within reach of the loss would tell the network where a border is, and it would paint bands there.
     """
-    with ImageOrigin(origins):
+    strength = contextlib.nullcontext() if texture is None else TextureStrength(texture)
+    with ImageOrigin(origins), strength:
         pictures = network([reflected(images, MULTIPLE), weights], training=training)
     return cropped(tf.cast(pictures, tf.float32), images)
 
@@ -54,8 +56,10 @@ class FastStyleTransfer(FeedForwardStyle):
             VGG's features hardly tell an image from its negative.
         checkerboard_weight: weight of what repeats every four pixels, which the network would take for grain.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
-        temporal_weight: weight of the temporal loss, for films that do not flicker: how far the painting of
-            a photograph that was moved a little, with noise, is from the painting of the photograph, moved.
+        temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
+            smooth: how far the painting of a photograph that was moved a little, with noise, is from the
+            painting of the photograph, moved. Where the network has textures, which stand still, half of the
+            photographs are then painted without, and it is theirs: so the network learns both.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.
@@ -107,6 +111,7 @@ class FastStyleTransfer(FeedForwardStyle):
             shape = (len(self.styles), channels, channels)
             weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=f"gram_{tap}")
             setattr(self, f"gram_{tap}", weight)
+        self._textured = any(isinstance(layer, StyleTexture2D) for layer in network._flatten_layers())
         self.built = True
 
     def _check_network(self) -> None:
@@ -148,34 +153,47 @@ class FastStyleTransfer(FeedForwardStyle):
             getattr(self, f"gram_{tap}").assign(np.stack(found))
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """The images of a batch, weights of a style at random and an origin for each, and `motion`'s."""
+        """The images of a batch, weights of a style at random and an origin for each.
+
+        With a temporal loss the strength of each one's texture, 0 or 1 at random, and what `motion` gave.
+        """
         images, count = self.images_of(data), len(self.styles)
         draws = stream.uniform(tf.shape(images)[0], ())
         weights = tf.one_hot(tf.cast(draws * count, tf.int32), count)
-        return images, weights, self.origins(images, stream), *self.motion(images, stream)
+        origins, motion = self.origins(images, stream), self.motion(images, stream)
+        if not motion:
+            return images, weights, origins
+        textures = tf.cast(stream.uniform(tf.shape(images)[0], ()) < 0.5, tf.float32)
+        return images, weights, origins, textures, *motion
 
     def losses_of(self, network, *examples, training=False):
         """The loss and its parts; see `FeedForwardStyle`.
 
         Args:
             network: the trained one, or its moving average.
-            *examples: photographs, one-hot weights, where each begins in the plane (or None, or nothing: all
-                at its beginning), and what `motion` gave.
+            *examples: photographs and one-hot weights; where each begins in the plane (None, or nothing: all
+                at its beginning); how strong each one's texture is, 0 or 1 (None, or nothing: 1, and all
+                count in the temporal loss); and what `motion` gave.
             training: passed to the network.
         """
         images, weights, *others = examples
-        origins, *motion = others or [None]
+        origins, *others = others or [None]
+        textures, *motion = others or [None]
         grams = {
             tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
         }
-        pictures = _painted(network, images, weights, training, origins)
+
+        def paint(photographs):
+            return _painted(network, photographs, weights, training, origins, textures)
+
+        pictures = paint(images)
         content = self.vgg_features(images)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
         values = self.perceptual(pictures, images, content, grams, style_weight)
-        return self.with_temporal(
-            values, lambda moved: _painted(network, moved, weights, training, origins), pictures, motion
-        )
+        # Twice, for half of them are with.
+        shares = 2 * (1 - textures) if self._textured and textures is not None else None
+        return self.with_temporal(values, paint, pictures, motion, shares)
 
     def fit(self, x=None, *args, **kwargs):
         """Trains on photographs: images (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
@@ -279,8 +297,7 @@ class FastStyleTransfer(FeedForwardStyle):
                 ],
             )
             def paint(images, weights, texture):
-                with TextureStrength(texture):
-                    return _painted(network, images, weights, False)
+                return _painted(network, images, weights, False, texture=texture)
 
             self._painter = paint
         inputs = tf.constant(image[None]), tf.constant(weights[None]), tf.constant(texture, tf.float32)

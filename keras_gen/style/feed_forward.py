@@ -206,6 +206,7 @@ class FeedForwardStyle(GenerativeModel):
         paint: Callable[[tf.Tensor], tf.Tensor],
         pictures: tf.Tensor,
         motion: Sequence[tf.Tensor],
+        shares: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """The losses with the temporal one among them, if it has a weight.
 
@@ -214,11 +215,13 @@ class FeedForwardStyle(GenerativeModel):
             paint: from images to paintings.
             pictures: the paintings of the images that were not moved.
             motion: what `motion` gave.
+            shares: what each counts for, (batch,), 1 in expectation; None: all the same.
         """
         if not motion:
             return values
         images, flow = motion
-        temporal = tf.reduce_mean(temporal_losses(pictures, paint(images), flow))
+        errors = temporal_losses(pictures, paint(images), flow)
+        temporal = tf.reduce_mean(errors if shares is None else shares * errors)
         return {**values, "loss": values["loss"] + self.temporal_weight * temporal, "temporal": temporal}
 
     def player_losses(self, data, stream: RandomStream) -> dict[str, tf.Tensor]:

@@ -104,7 +104,6 @@ def train_style(
             the order of their names.
         total_variation_weight: weight of smoothness.
         temporal_weight: weight of the temporal loss, for films that do not flicker; see `FastStyleTransfer`.
-            Above 0 the network has no textures, which would stand still while the film moves.
         learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine. Another one
             than before, where a run goes on, begins a new cosine there.
         precision_name: "auto", "float32" or "bfloat16".
@@ -141,9 +140,7 @@ def train_style(
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:
             say(reason)
-            network = transformer_net(
-                len(paintings), width=width, separable=separable, textured=not temporal_weight
-            )
+            network = transformer_net(len(paintings), width=width, separable=separable)
         model = FastStyleTransfer(
             network,
             list(paintings),

@@ -7,6 +7,7 @@ import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
 from keras_gen.layers import ImageOrigin, StyleTexture2D
+from keras_gen.layers.style_texture import TextureStrength
 from keras_gen.optimizers import Muon
 
 
@@ -28,6 +29,16 @@ def test_each_style_has_its_own_and_blends_are_between():
     assert first.shape == (8, 8, 3)
     assert np.abs(first - second).max() > 0.1
     np.testing.assert_allclose(blend, 0.3 * first + 0.7 * second, atol=1e-6)
+
+
+@pytest.mark.parametrize("strength", [0, 1, 0.25, [0, 1], np.float64([0.3, 0.6])])
+def test_is_as_strong_as_a_block_says(strength):
+    layer, weights = _layer(2, channels=3, period=4), [[1.0, 0.0], [0.3, 0.7]]
+    learned = _texture(layer, (8, 8), weights)
+    with TextureStrength(0.5), TextureStrength(strength):
+        found = _texture(layer, (8, 8), weights)
+    np.testing.assert_allclose(found, np.reshape(strength, (-1, 1, 1, 1)) * learned, atol=1e-6)
+    np.testing.assert_array_equal(_texture(layer, (8, 8), weights), learned)
 
 
 def test_is_linear_interpolation_that_goes_on_over_its_end():

@@ -65,11 +65,44 @@ def test_training_by_it_steadies_the_painting():
     images, weights = tf.constant(photographs(4)), tf.one_hot([0, 1, 0, 1], 2)
     motion = weighted.motion(images, RandomStream(0, 0))
     found, without = (
-        weighted.losses_of(model.network, images, weights, None, *motion) for model in (weighted, plain)
+        weighted.losses_of(model.network, images, weights, None, None, *motion) for model in (weighted, plain)
     )
     assert found["temporal"] < 0.5 * without["temporal"]
     alone = weighted.losses_of(weighted.network, images, weights)
     np.testing.assert_allclose(found["loss"], alone["loss"] + 30 * found["temporal"], rtol=1e-5)
+
+
+def test_it_is_theirs_who_are_painted_without_texture():
+    network = transformer_net(2, width=8, separable=True, blocks=1)
+    options = {"features": {"backbone": "random"}, "seed": 3}
+    model = FastStyleTransfer(network, ["stripes", "plain"], temporal_weight=3.0, **options)
+    model.adapt(paintings())
+    table = network.get_layer("texture").textures
+    table.assign(np.random.default_rng(0).normal(0, 0.1, table.shape))
+    drawn = model.examples(tf.constant(photographs(64, 16)), RandomStream(0, 0))[3].numpy()
+    assert set(drawn) == {0, 1}
+    assert 20 < drawn.sum() < 44
+    images, weights = tf.constant(photographs(2)), tf.one_hot([0, 1], 2)
+    motion = model.motion(images, RandomStream(0, 0))
+    both = model.losses_of(network, images, weights, None, tf.constant([1.0, 0.0]), *motion)
+    calm, textured = (
+        model.losses_of(
+            network,
+            images[i : i + 1],
+            weights[i : i + 1],
+            None,
+            tf.constant([1.0 - i]),
+            *(one[i : i + 1] for one in motion),
+        )
+        for i in (1, 0)
+    )
+    assert textured["temporal"] == 0
+    assert calm["temporal"] > 0
+    for name, value in both.items():
+        np.testing.assert_allclose(value, (calm[name] + textured[name]) / 2, rtol=1e-4)
+    table.assign(0 * table)
+    without = model.losses_of(network, images[1:], weights[1:])
+    np.testing.assert_allclose(calm["loss"], without["loss"] + 3 * calm["temporal"], rtol=1e-5)
 
 
 def test_any_style_has_it_too():
