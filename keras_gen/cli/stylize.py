@@ -41,9 +41,7 @@ def stylize(
     strength: Annotated[float, typer.Option(help="From 0, the image as it is, to 1.")] = 1.0,
     texture: Annotated[
         float | None,
-        typer.Option(
-            help="Strokes that a style by name lays in plain parts: from 0, calm skies, to 1.  [default: 1]"
-        ),
+        typer.Option(help="Strokes and grain laid in plain parts: from 0, calm skies, to 1.  [default: 1]"),
     ] = None,
     preserve_color: Annotated[
         bool, typer.Option("--preserve-color", help="Keep the image's colours; the style gives brightness.")

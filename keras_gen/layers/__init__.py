@@ -24,9 +24,9 @@ from keras_gen.layers.convolution import Conv2D, Conv2DTranspose, UpSamplingConv
 from keras_gen.layers.depthwise_convolution import DepthwiseConv2D
 from keras_gen.layers.dropout import Dropout
 from keras_gen.layers.fixed_noise import FixedNoise2D
-from keras_gen.layers.image_origin import ImageOrigin
 from keras_gen.layers.instance_normalization import InstanceNormalization
 from keras_gen.layers.instance_statistics import InstanceStatistics, spatial_moments
+from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.layers.reflection_padding import ReflectionPadding2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
 from keras_gen.layers.style_texture import StyleTexture2D
@@ -52,6 +52,7 @@ __all__ = [
     "InstanceStatistics",
     "LayerNormalization",
     "LeakyReLU",
+    "PatternStrength",
     "ReflectionPadding2D",
     "Reshape",
     "ResizeConvolution2D",

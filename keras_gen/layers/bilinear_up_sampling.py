@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from keras_gen.layers.image_origin import size_of
+from keras_gen.layers.patterns import size_of
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")

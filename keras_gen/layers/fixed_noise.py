@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.image_origin import size_of, tiled
+from keras_gen.layers.patterns import size_of, tiled
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")

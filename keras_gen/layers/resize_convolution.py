@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from keras_gen.layers.convolution_products import rounded
 from keras_gen.layers.cut import cut
-from keras_gen.layers.image_origin import size_of
+from keras_gen.layers.patterns import size_of
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")

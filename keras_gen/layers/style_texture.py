@@ -2,38 +2,16 @@
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.image_origin import size_of, tiled
+from keras_gen.layers.patterns import size_of, tiled
 
 _GAIN = 10.0  # of textures by their weights
 _NOTHING = 1e-12  # beside a texture's mean square: what is nothing stays nothing
-_strength: ContextVar[Any] = ContextVar("texture strength", default=None)
-
-
-class TextureStrength:
-    """A block in which textures count for more or less than they were learned to.
-
-    It acts where the network is called or traced, in the thread that does so.
-
-    Args:
-        strength: what textures are multiplied by: a number, a scalar, or (batch,).
-    """
-
-    def __init__(self, strength: Any) -> None:
-        self.strength = strength
-
-    def __enter__(self) -> TextureStrength:
-        self._before = _strength.set(self.strength)
-        return self
-
-    def __exit__(self, *exception: Any) -> None:
-        _strength.reset(self._before)
 
 
 class _Strokes(keras.constraints.Constraint):
@@ -156,10 +134,7 @@ class StyleTexture2D(keras.layers.Layer):
         height, width = size_of(images)
         # Adam moves all weights alike, but a texture is all to be learned, each pixel from few crops.
         table = _GAIN * tf.cast(self.textures, tf.float32)
-        weights = tf.cast(weights, tf.float32)
-        if (strength := _strength.get()) is not None:
-            weights *= tf.reshape(tf.cast(strength, tf.float32), (-1, 1))
-        squares = tf.matmul(weights, table)
+        squares = tf.matmul(tf.cast(weights, tf.float32), table)
         squares = tf.reshape(squares, (-1, self.period, self.period, self.channels))
         # A row and column more on each side, for the doubling looks across the border.
         half = [(side + 1) // 2 for side in (height, width)]

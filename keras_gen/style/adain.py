@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import tensorflow as tf
 
 from keras_gen import optimizers
 from keras_gen.layers import Conv2D
-from keras_gen.layers.image_origin import ImageOrigin
+from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
@@ -233,12 +234,13 @@ class AdaINStyleTransfer(FeedForwardStyle):
         """
         images, paintings, *others = examples
         origins, *motion = others or [None]
+        strength = PatternStrength(motion[0]) if motion else contextlib.nullcontext()
         # As `stylize` does it: zeros within reach of the loss would tell the networks where a border is.
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
         def paint(photographs):
             codes = network.encode(reflected(photographs, MULTIPLE), training)
-            with ImageOrigin(origins):
+            with ImageOrigin(origins), strength:
                 pictures = network.decode(adain(codes, painting_codes), training)
             return cropped(pictures, photographs), codes
 
@@ -274,6 +276,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         image: np.ndarray,
         style: np.ndarray | Sequence[np.ndarray],
         strength: float = 1.0,
+        texture: float = 1.0,
         *,
         weights: Sequence[float] | None = None,
         masks: Sequence[np.ndarray] | None = None,
@@ -285,6 +288,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             style: a painting, float32 (any height, any width, 3) in [-1, 1], or several; of more than 512
                 pixels it is reduced to that.
             strength: from 0, the image as it is, to 1.
+            texture: grain where the image is plain: from 0, calm skies, to 1.
             weights: of several paintings, at least 0; equal where None.
             masks: instead of weights: for each painting (height, width), at least 0, the share that its
                 picture has of each pixel; where a mask ends at once, so does the picture.
@@ -293,7 +297,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
             float32 (height, width, 3) in [-1, 1].
 
         Raises:
-            ValueError: pictures of another shape or range, or weights, masks or a strength that do not fit.
+            ValueError: pictures of another shape or range, or weights, masks, a strength or a texture that do
+            not fit.
         """
         image = checked(image, "image")
         paintings = each_checked(style, "painting")
@@ -301,8 +306,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
             raise ValueError("style must be a painting or more; received none.")
         if weights is not None and masks is not None:
             raise ValueError("Blend paintings by weights, or by masks: give one of them.")
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1; received {strength}.")
+        for name, part in (("strength", strength), ("texture", texture)):
+            if not 0 <= part <= 1:
+                raise ValueError(f"{name} must be from 0 to 1; received {part}.")
         shares = self._shares(len(paintings), weights, masks, image.shape[:2])
         content = self._encode(tf.constant(image[None]))
         exchanged = [adain(content, self._encode(reduced(tf.constant(one[None])))) for one in paintings]
@@ -312,7 +318,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         # Each region's painting is a whole picture: the decoder's layers know one painting's statistics.
         picture = np.zeros_like(image)
         for one, share in zip(exchanged, shares, strict=True):
-            picture += share[..., None] * cropped(self._decode(one), image[None])[0].numpy()
+            picture += share[..., None] * cropped(self._decode(one, texture), image[None])[0].numpy()
         return picture if strength == 1 else image + np.float32(strength) * (picture - image)
 
     @staticmethod
@@ -333,17 +339,22 @@ class AdaINStyleTransfer(FeedForwardStyle):
     def _encode(self, images: tf.Tensor) -> tf.Tensor:
         return tf.cast(self._functions()[0](reflected(images, MULTIPLE)), tf.float32)
 
-    def _decode(self, features: tf.Tensor) -> tf.Tensor:
-        return self._functions()[1](features)
+    def _decode(self, features: tf.Tensor, texture: float) -> tf.Tensor:
+        return self._functions()[1](features, tf.constant(texture, tf.float32))
 
     def _functions(self):
         network = self.sampler
         if getattr(self, "_painter_network", None) is not network:
             self._painter_network = network
+
+            def decode(features, texture):
+                with PatternStrength(texture):
+                    return network.decode(features)
+
             compiled = {"reduce_retracing": True, "autograph": False}
             self._painter = (
                 tf.function(lambda images: network.encoder(images, training=False), **compiled),
-                tf.function(lambda features: network.decode(features), **compiled),
+                tf.function(decode, **compiled),
             )
         return self._painter
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from keras_gen.layers.cut import cut
-from keras_gen.layers.image_origin import size_of
+from keras_gen.layers.patterns import size_of
 
 #: Pixels reflected beyond the border. The zeros there that a network pads with are seen some 100 pixels away,
 #: fainter with each: trained with these, networks paint on as elsewhere; with half of them, pictures had a

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.image_origin import ImageOrigin
-from keras_gen.layers.style_texture import StyleTexture2D, TextureStrength
+from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
@@ -26,7 +25,7 @@ def _painted(network, images, weights, training, origins=None, texture=None) -> 
 
     Zeros within reach of the loss would tell the network where a border is, and it would paint bands there.
     """
-    strength = contextlib.nullcontext() if texture is None else TextureStrength(texture)
+    strength = contextlib.nullcontext() if texture is None else PatternStrength(texture)
     with ImageOrigin(origins), strength:
         pictures = network([reflected(images, MULTIPLE), weights], training=training)
     return cropped(tf.cast(pictures, tf.float32), images)
@@ -58,8 +57,8 @@ class FastStyleTransfer(FeedForwardStyle):
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
             smooth: how far the painting of a photograph that was moved a little, with noise, is from the
-            painting of the photograph, moved. Where the network has textures, which stand still, half of the
-            photographs are then painted without, and it is theirs: so the network learns both.
+            painting of the photograph, moved. Half of the photographs are then painted without texture and
+            noise, which stand still, and it is theirs: the network learns both.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.
@@ -111,7 +110,6 @@ class FastStyleTransfer(FeedForwardStyle):
             shape = (len(self.styles), channels, channels)
             weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=f"gram_{tap}")
             setattr(self, f"gram_{tap}", weight)
-        self._textured = any(isinstance(layer, StyleTexture2D) for layer in network._flatten_layers())
         self.built = True
 
     def _check_network(self) -> None:
@@ -153,47 +151,37 @@ class FastStyleTransfer(FeedForwardStyle):
             getattr(self, f"gram_{tap}").assign(np.stack(found))
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """The images of a batch, weights of a style at random and an origin for each.
-
-        With a temporal loss the strength of each one's texture, 0 or 1 at random, and what `motion` gave.
-        """
+        """The images of a batch, weights of a style at random and an origin for each, and `motion`'s."""
         images, count = self.images_of(data), len(self.styles)
         draws = stream.uniform(tf.shape(images)[0], ())
         weights = tf.one_hot(tf.cast(draws * count, tf.int32), count)
-        origins, motion = self.origins(images, stream), self.motion(images, stream)
-        if not motion:
-            return images, weights, origins
-        textures = tf.cast(stream.uniform(tf.shape(images)[0], ()) < 0.5, tf.float32)
-        return images, weights, origins, textures, *motion
+        return images, weights, self.origins(images, stream), *self.motion(images, stream)
 
     def losses_of(self, network, *examples, training=False):
         """The loss and its parts; see `FeedForwardStyle`.
 
         Args:
             network: the trained one, or its moving average.
-            *examples: photographs and one-hot weights; where each begins in the plane (None, or nothing: all
-                at its beginning); how strong each one's texture is, 0 or 1 (None, or nothing: 1, and all
-                count in the temporal loss); and what `motion` gave.
+            *examples: photographs, one-hot weights, where each begins in the plane (or None, or nothing: all
+                at its beginning), and what `motion` gave.
             training: passed to the network.
         """
         images, weights, *others = examples
-        origins, *others = others or [None]
-        textures, *motion = others or [None]
+        origins, *motion = others or [None]
+        texture = motion[0] if motion else None
         grams = {
             tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
         }
 
         def paint(photographs):
-            return _painted(network, photographs, weights, training, origins, textures)
+            return _painted(network, photographs, weights, training, origins, texture)
 
         pictures = paint(images)
         content = self.vgg_features(images)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
         values = self.perceptual(pictures, images, content, grams, style_weight)
-        # Twice, for half of them are with.
-        shares = 2 * (1 - textures) if self._textured and textures is not None else None
-        return self.with_temporal(values, paint, pictures, motion, shares)
+        return self.with_temporal(values, paint, pictures, motion)
 
     def fit(self, x=None, *args, **kwargs):
         """Trains on photographs: images (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
@@ -259,8 +247,7 @@ class FastStyleTransfer(FeedForwardStyle):
             image: float32 (height, width, 3) or (count, height, width, 3) in [-1, 1], of any size.
             style: a name, an index, or weights of a blend; see `style_weights`.
             strength: from 0, the image as it is, to 1.
-            texture: how much of its own texture the style lays where the image is plain: from 0, calm skies,
-                to 1, as it was trained.
+            texture: strokes and grain that the style lays where the image is plain: from 0, calm skies, to 1.
 
         Returns:
             float32 of the image's shape, in [-1, 1].

@@ -52,7 +52,8 @@ class FeedForwardStyle(GenerativeModel):
         content_weight, tone_weight, checkerboard_weight, total_variation_weight: of these parts of the
             perceptual loss.
         temporal_weight: weight of the temporal loss: the mean squared difference between the painting of a
-            photograph that was moved, with slight noise, and the painting of the photograph, moved.
+            photograph that was moved, with slight noise, and the painting of the photograph, moved, both
+            without texture, as half of the photographs then are painted.
         seed, name: as in `GenerativeModel`.
 
     Raises:
@@ -194,11 +195,15 @@ class FeedForwardStyle(GenerativeModel):
         return GRID * tf.cast(places * (PERIOD // GRID), tf.int32)
 
     def motion(self, images: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """What `examples` adds for the temporal loss: images moved, and the flow; nothing at weight 0."""
+        """What `examples` adds for the temporal loss; nothing at weight 0.
+
+        For each image how strong noise and texture are, 0 or 1 at random, the images moved, and the flow.
+        """
         if not self.temporal_weight:
             return ()
         flow = random_flow(stream, images)
-        return moved(stream, images, flow), flow
+        frames = moved(stream, images, flow)
+        return tf.cast(stream.uniform(tf.shape(images)[0], ()) < 0.5, tf.float32), frames, flow
 
     def with_temporal(
         self,
@@ -206,7 +211,6 @@ class FeedForwardStyle(GenerativeModel):
         paint: Callable[[tf.Tensor], tf.Tensor],
         pictures: tf.Tensor,
         motion: Sequence[tf.Tensor],
-        shares: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """The losses with the temporal one among them, if it has a weight.
 
@@ -215,13 +219,12 @@ class FeedForwardStyle(GenerativeModel):
             paint: from images to paintings.
             pictures: the paintings of the images that were not moved.
             motion: what `motion` gave.
-            shares: what each counts for, (batch,), 1 in expectation; None: all the same.
         """
         if not motion:
             return values
-        images, flow = motion
-        errors = temporal_losses(pictures, paint(images), flow)
-        temporal = tf.reduce_mean(errors if shares is None else shares * errors)
+        texture, images, flow = motion
+        # Theirs who are without noise and texture, which stand still: of half of them, so twice.
+        temporal = tf.reduce_mean(2 * (1 - texture) * temporal_losses(pictures, paint(images), flow))
         return {**values, "loss": values["loss"] + self.temporal_weight * temporal, "temporal": temporal}
 
     def player_losses(self, data, stream: RandomStream) -> dict[str, tf.Tensor]:

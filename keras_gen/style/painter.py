@@ -150,7 +150,7 @@ def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **option
     Args:
         model: The model.
         styles: Weights by name; a beginning of a name is enough.
-        texture: Of the styles where a picture is plain: from 0, calm skies, to 1.
+        texture: Strokes and grain where a picture is plain: from 0, calm skies, to 1.
         **options: Of `Painter`.
 
     Raises:
@@ -158,13 +158,12 @@ def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **option
     """
     import tensorflow as tf
 
-    from keras_gen.layers.style_texture import TextureStrength
+    from keras_gen.layers import PatternStrength
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style.borders import MARGIN
     from keras_gen.style.tiles import Tiled
 
-    if not 0 <= texture <= 1:
-        raise ValueError(f"texture must be from 0 to 1; received {texture}.")
+    _check_texture(texture)
     blend: dict[str, float] = {}
     for name, weight in styles.items():
         full = find_style(name, model.styles)
@@ -172,7 +171,7 @@ def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **option
     weights = tf.constant(model.style_weights(blend)[None])
 
     def network(images: tf.Tensor) -> tf.Tensor:
-        with TextureStrength(texture):
+        with PatternStrength(texture):
             return model((images, tf.repeat(weights, tf.shape(images)[0], axis=0)))
 
     return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
@@ -182,6 +181,7 @@ def adain(
     model: Any,
     paintings: Mapping[str, np.ndarray],
     weights: Sequence[float],
+    texture: float = 1.0,
     **options: Any,
 ) -> Painter:
     """Paints in the style of any paintings by one pass of an `AdaINStyleTransfer`, at any size.
@@ -190,15 +190,21 @@ def adain(
         model: The model.
         paintings: float32 (height, width, 3) in [-1, 1], by file; their strokes come out at their size.
         weights: Of the paintings.
+        texture: Grain where a picture is plain: from 0, calm skies, to 1.
         **options: Of `Painter`.
+
+    Raises:
+        ValueError: `texture` is out of range.
     """
     import tensorflow as tf
 
+    from keras_gen.layers import PatternStrength
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style import adain as exchanged
     from keras_gen.style.borders import MARGIN, reflected
     from keras_gen.style.tiles import Tiled
 
+    _check_texture(texture)
     encoder, decode = model.sampler.encoder, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
@@ -211,9 +217,15 @@ def adain(
         mixed = tf.add_n(
             [share * exchanged(content, style) for share, style in zip(shares, styles, strict=True)]
         )
-        return decode(mixed)
+        with PatternStrength(texture):
+            return decode(mixed)
 
     return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
+
+
+def _check_texture(texture: float) -> None:
+    if not 0 <= texture <= 1:
+        raise ValueError(f"texture must be from 0 to 1; received {texture}.")
 
 
 def gatys(
@@ -272,7 +284,7 @@ def choose(
         method: One of `METHODS`; None takes "fast" for names and "adain" for paintings.
         model: A run or file, as `load` reads, in place of the package's weights.
         optimization: Options of "gatys", "steps" and "backbone", which no other method takes.
-        texture: Of "fast", as it has it, which no other method takes.
+        texture: Of "fast" and "adain"; "gatys" takes none.
         default_texture: Where `texture` is None.
         **options: Of `Painter`.
 
@@ -293,15 +305,16 @@ def choose(
     if files and len(files) < len(weights):
         raise ValueError("Paintings and styles by name do not blend with each other: give one kind.")
     method = method or ("adain" if files else "fast")
-    if method != "fast" and texture is not None:
-        raise ValueError("Only styles by name have a texture of their own: leave out --texture.")
     if method != "fast" and not files:
         raise ValueError(f"The method {method} takes its style from a painting: give its file by --style.")
     if method == "gatys":
+        if texture is not None:
+            raise ValueError("The method gatys optimizes the picture itself: leave out --texture.")
         if model is not None:
             raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
         paintings, shares = _paintings(weights, None)
         return gatys(paintings, shares, **(optimization or {}), **options)
+    laid = default_texture if texture is None else texture
     if optimization:
         given = " and ".join(f"--{name}" for name in optimization)
         raise ValueError(f"Only optimizing the picture takes {given}: add --method gatys.")
@@ -313,7 +326,7 @@ def choose(
             raise ValueError(
                 f"The model {model} paints only in its own styles: leave out --model, or the painting."
             )
-        return adain(known, *_paintings(weights, LONGEST), **options)
+        return adain(known, *_paintings(weights, LONGEST), laid, **options)
     if files:
         raise ValueError(
             "The fast method paints only in the styles that it was trained for: leave out --method, or train "
@@ -324,7 +337,7 @@ def choose(
         raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
     if not weights:
         raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
-    return fast(known, weights, default_texture if texture is None else texture, **options)
+    return fast(known, weights, laid, **options)
 
 
 def _paintings(

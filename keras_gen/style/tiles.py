@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.image_origin import ImageOrigin
 from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated
+from keras_gen.layers.patterns import ImageOrigin
 
 #: Tiles begin at multiples of this, as the pixels of strided layers do.
 GRID = 32

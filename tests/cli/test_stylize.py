@@ -224,7 +224,7 @@ def test_a_sheet_shows_every_style(cli, model, photo, tmp_path):
         (["--style", "mosaic", "--method", "fats"], "Did you mean 'fast'?"),
         (["--style", "nowhere.jpg"], "no painting nowhere.jpg"),
         (["--style", "mosaic", "--sheet"], "leave out --style"),
-        (["--style", __file__, "--texture", "1"], "have a texture of their own: leave out --texture"),
+        (["--style", __file__, "--method", "gatys", "--texture", "1"], "itself: leave out --texture"),
         (["--style", "mosaic", "-o", "painted"], "such as .png, .jpg or .webp. A folder's name must end in"),
     ],
 )

@@ -151,7 +151,6 @@ def test_mistakes_are_one_sentence(cli, model, film, trained, tmp_path):
         ([tmp_path / "none.mp4", tmp_path / "out.mp4", "-s", "wave", "--model", "none"], "no video file"),
         ([model, tmp_path / "out.mp4", "-s", "wave", "--model", model], "is not a video"),
         ([film, tmp_path / "out.mp4", "-s", "wave", "--method", "gatys"], "minutes for a frame"),
-        ([film, tmp_path / "out.mp4", "-s", __file__, "--texture", 1], "leave out --texture"),
         ([film, tmp_path / "out.mp4", "--model", model], "by it. There are: wave, mosaic."),
         ([film, tmp_path / "out.mp4"], "by it. There are: cafe-terrace, "),
         ([tmp_path / "cut.mp4", tmp_path / "out.mp4", "-s", "wave", "--model", model], "Invalid data"),

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import FixedNoise2D, ImageOrigin
+from keras_gen.layers import FixedNoise2D, ImageOrigin, PatternStrength
 
 
 def test_appends_normal_noise_that_is_always_the_same():
@@ -35,6 +35,16 @@ def test_parts_of_an_image_continue_its_noise():
         part = layer(tf.zeros((1, 12, 9, 1)))
     np.testing.assert_array_equal(part[0], whole[0, 11:23, 21:30])
     np.testing.assert_array_equal(layer(tf.zeros((1, 30, 40, 1))), whole)
+
+
+@pytest.mark.parametrize("strength", [0, 0.25, [0, 1]])
+def test_is_as_strong_as_a_block_says(strength):
+    layer, images = FixedNoise2D(2), tf.ones((2, 6, 5, 1))
+    whole = layer(images).numpy()
+    with PatternStrength(strength):
+        found = layer(images).numpy()
+    np.testing.assert_array_equal(found[..., :1], images)
+    np.testing.assert_allclose(found[..., 1:], np.reshape(strength, (-1, 1, 1, 1)) * whole[..., 1:])
 
 
 def test_each_image_of_a_batch_may_begin_elsewhere():

@@ -6,8 +6,7 @@ import pytest
 import tensorflow as tf
 from scipy.ndimage import gaussian_filter
 
-from keras_gen.layers import ImageOrigin, StyleTexture2D
-from keras_gen.layers.style_texture import TextureStrength
+from keras_gen.layers import ImageOrigin, PatternStrength, StyleTexture2D
 from keras_gen.optimizers import Muon
 
 
@@ -35,7 +34,7 @@ def test_each_style_has_its_own_and_blends_are_between():
 def test_is_as_strong_as_a_block_says(strength):
     layer, weights = _layer(2, channels=3, period=4), [[1.0, 0.0], [0.3, 0.7]]
     learned = _texture(layer, (8, 8), weights)
-    with TextureStrength(0.5), TextureStrength(strength):
+    with PatternStrength(0.5), PatternStrength(strength):
         found = _texture(layer, (8, 8), weights)
     np.testing.assert_allclose(found, np.reshape(strength, (-1, 1, 1, 1)) * learned, atol=1e-6)
     np.testing.assert_array_equal(_texture(layer, (8, 8), weights), learned)

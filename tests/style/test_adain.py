@@ -10,6 +10,7 @@ from matplotlib import cbook
 from style_examples import paintings, photographs
 
 from keras_gen.image import load_image, save_image
+from keras_gen.layers import PatternStrength
 from keras_gen.networks.style_coder import small_encoder, style_decoder, vgg_encoder
 from keras_gen.style import AdaINStyleTransfer, pack, pretrained
 from keras_gen.style.adain import reduced
@@ -166,6 +167,19 @@ def test_weights_interpolate_features_and_strength_pictures():
     found = model.stylize(IMAGE, [PLAIN, STRIPES], 0.3)
     np.testing.assert_allclose(found, 0.7 * IMAGE + 0.3 * half, atol=1e-5)
     assert np.abs(plain - stripes).max() > 1e-3
+
+
+def test_texture_goes_from_none_to_the_learned_one():
+    model = adain_model()
+    whole, calm = model.stylize(IMAGE, STRIPES), model.stylize(IMAGE, STRIPES, texture=0)
+    assert np.abs(whole - calm).max() > 1e-3
+    content, painting = (model.network.encode(reflected(x[None], 8)) for x in (IMAGE, STRIPES))
+    with PatternStrength(0):
+        expected = cropped(model.network.decode(adain(content, painting)), IMAGE[None])[0]
+    np.testing.assert_allclose(calm, expected, atol=1e-5)
+    np.testing.assert_array_equal(model.stylize(IMAGE, STRIPES, texture=1), whole)
+    with pytest.raises(ValueError, match="texture must be from 0 to 1; received 2"):
+        model.stylize(IMAGE, STRIPES, texture=2)
 
 
 def test_masks_give_each_region_its_painting():

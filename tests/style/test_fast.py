@@ -13,11 +13,12 @@ from style_examples import paintings, photographs
 from keras_gen import style
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.image import load_image
+from keras_gen.layers import PatternStrength
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
 from keras_gen.random import RandomStream
 from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, pretrained
-from keras_gen.style.perceptual import checkerboard_losses, tone_losses
+from keras_gen.style.perceptual import checkerboard_losses, mean_variation, tone_losses
 
 RANDOM = {"backbone": "random"}
 
@@ -146,17 +147,19 @@ def test_strength_goes_from_the_image_to_the_picture():
 
 def test_texture_goes_from_none_to_the_learned_one():
     model, image = fast_model(), photographs(1)[0]
-    plain = model.stylize(image, 0)
     textures = model.sampler.get_layer("texture").textures
-    learned = np.random.default_rng(0).standard_normal(textures.shape).astype("float32")
-    textures.assign(learned)
+    textures.assign(np.random.default_rng(0).standard_normal(textures.shape))
     whole = model.stylize(image, 0)
-    assert np.abs(whole - plain).max() > 0.01
-    np.testing.assert_array_equal(model.stylize(image, 0, texture=0), plain)
     np.testing.assert_array_equal(model.stylize(image, 0, texture=1), whole)
-    half = model.stylize(image, 0, texture=0.5)
-    textures.assign(learned / 2)
-    np.testing.assert_allclose(model.stylize(image, 0), half, atol=1e-5)
+    for strength in (0.0, 0.5):
+        with PatternStrength(strength):  # of noise as well
+            expected = model.losses_of(model.sampler, image[None], tf.one_hot([0], 2))["total_variation"]
+        found = model.stylize(image, 0, texture=strength)
+        np.testing.assert_allclose(mean_variation(found[None]), expected, rtol=1e-4)
+        assert np.abs(whole - found).max() > 0.01
+    calm = model.stylize(image, 0, texture=0)
+    textures.assign(0 * textures)
+    np.testing.assert_array_equal(model.stylize(image, 0, texture=0), calm)
 
 
 def test_bfloat16_keeps_losses_and_pictures_in_float32():

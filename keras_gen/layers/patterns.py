@@ -1,4 +1,4 @@
-"""Patterns that repeat over the plane, and where in it an image begins."""
+"""Patterns that repeat over the plane: where in it an image begins, and how strong they are there."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 _origin: ContextVar[Any] = ContextVar("image origin", default=None)
+_strength: ContextVar[Any] = ContextVar("pattern strength", default=None)
 
 
 class ImageOrigin:
@@ -37,13 +38,33 @@ class ImageOrigin:
         _origin.reset(self._before)
 
 
+class PatternStrength:
+    """A block in which patterns, noise and textures, count for more or less than they were learned to.
+
+    It acts where the network is called or traced, in the thread that does so.
+
+    Args:
+        strength: what patterns are multiplied by: a number, a scalar, or of each image of a batch, (batch,).
+    """
+
+    def __init__(self, strength: Any) -> None:
+        self.strength = strength
+
+    def __enter__(self) -> PatternStrength:
+        self._before = _strength.set(self.strength)
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        _strength.reset(self._before)
+
+
 def size_of(images: tf.Tensor) -> list[int | tf.Tensor]:
     """Height and width of images: numbers where they are known while a graph is traced, else scalars."""
     return [tf.shape(images)[i] if images.shape[i] is None else images.shape[i] for i in (1, 2)]
 
 
 def tiled(squares: tf.Tensor, size: Sequence[int | tf.Tensor], stride: int, beyond: int = 0) -> tf.Tensor:
-    """Square patterns repeated over images, from where an active `ImageOrigin` says that they begin.
+    """Square patterns repeated over images, from an active `ImageOrigin` on, by an active `PatternStrength`.
 
     Args:
         squares: (count, period, period, channels), one for each image or one for all.
@@ -52,11 +73,13 @@ def tiled(squares: tf.Tensor, size: Sequence[int | tf.Tensor], stride: int, beyo
         beyond: how many more rows and columns to make on each side.
 
     Returns:
-        (count, height + 2 beyond, width + 2 beyond, channels); one for each image where their origins differ.
+        (count, height + 2 beyond, width + 2 beyond, channels); one for each image where those are of each.
     """
     period, origin = squares.shape[1], _origin.get()
     if origin is not None and len(origin.shape) == 2 and squares.shape[0] == 1:
         squares = tf.repeat(squares, tf.shape(origin)[0], axis=0)
+    if (strength := _strength.get()) is not None:
+        squares *= tf.reshape(tf.cast(strength, squares.dtype), (-1, 1, 1, 1))
     for axis, side in enumerate(size, 1):
         if origin is None and isinstance(side, int):
             squares = tf.concat(_pieces(squares, axis, beyond, side + beyond), axis)
