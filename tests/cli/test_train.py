@@ -259,7 +259,9 @@ def test_errors_in_training_are_one_sentence(cli, images, tmp_path, monkeypatch,
     assert result.exception is error
 
 
-@pytest.mark.parametrize(("number", "after"), [(signal.SIGINT, 7), (signal.SIGTERM, 10)])
+@pytest.mark.parametrize(
+    ("number", "after"), [(signal.SIGINT, 7), pytest.param(signal.SIGTERM, 10, marks=pytest.mark.slow)]
+)
 def test_interrupted_and_resumed_equals_uninterrupted(cli, images, tmp_path, monkeypatch, number, after):
     """In the middle of an epoch, and after its last step."""
     whole, broken = tmp_path / "whole", tmp_path / "broken"

@@ -266,7 +266,7 @@ def free_ports():
             return port
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_replicas_share_the_global_batches_of_one_process(folder, tmp_path, workers):
     port = free_ports()
     outs = [tmp_path / f"{i}.pickle" for i in range(workers)]

@@ -89,7 +89,8 @@ def test_the_loss_that_comes_again_is_the_players_own(name):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow if name == "vq-vae" else ()) for name in MODELS]
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name in ("vq-vae", "vae-gan") else ()) for name in MODELS],
 )
 def test_logs_and_resuming(name, tmp_path):
     model, _ = _compiled(name)

@@ -42,6 +42,7 @@ def _pairs(count=8):
     return tf.data.Dataset.zip(tuple(map(tf.data.Dataset.from_tensor_slices, (photographs(count), styles))))
 
 
+@pytest.mark.slow
 def test_learns_to_paint_in_the_colours_of_a_painting():
     model = adain_model(content_weight=0.0)
     model.compile()
@@ -79,6 +80,7 @@ def test_weights_are_at_least_nothing():
             AdaINStyleTransfer(*networks, **{f"{part}_weight": -1.0})
 
 
+@pytest.mark.slow
 def test_a_small_encoder_learns_vggs_features(tmp_path):
     """More than the best constant would know of them."""
     model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)
@@ -108,6 +110,7 @@ def test_packed_it_paints_the_same_to_rounding(tmp_path):
     np.testing.assert_allclose(packed.stylize(IMAGE, STRIPES), model.stylize(IMAGE, STRIPES), atol=0.02)
 
 
+@pytest.mark.slow
 def test_the_papers_encoder_is_frozen_and_saved_with_the_model(tmp_path):
     encoder = vgg_encoder(backbone="random")
     model = AdaINStyleTransfer(

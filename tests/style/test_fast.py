@@ -180,6 +180,7 @@ def test_bfloat16_keeps_losses_and_pictures_in_float32():
     assert {weight.dtype for weight in vgg.weights} == {"float32"}
 
 
+@pytest.mark.slow
 def test_the_correction_acts_before_the_optimizer():
     model = fast_model()
     model.compile("adam", correction=SingularityCorrection(damping=1.0, iterations=2))

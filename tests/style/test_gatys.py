@@ -133,7 +133,10 @@ def test_last_report_is_of_the_picture(backbone):
     [
         {},
         {"optimizer": "lbfgs"},
-        {"correction": {"damping": 1.0, "iterations": 3}, "gradient_clip_norm": 0.5},
+        pytest.param(
+            {"correction": {"damping": 1.0, "iterations": 3}, "gradient_clip_norm": 0.5},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["adam", "lbfgs", "correction"],
 )

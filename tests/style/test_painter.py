@@ -89,6 +89,7 @@ def test_a_large_photograph_is_painted_as_a_whole_would_be():
     np.testing.assert_allclose(made(photo), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["eight-styles", "adain"])
 def test_the_packages_networks_paint_large_photographs_alike_in_tiles(name):
     """After two passes, as they are: most of what their last layers measure is along the borders."""

@@ -217,6 +217,7 @@ def test_a_painting_is_read_as_any_picture(tmp_path):
     np.testing.assert_allclose(read_painting(tmp_path / "sixteen.png"), 20000 / 32767.5 - 1, atol=0.01)
 
 
+@pytest.mark.slow
 def test_a_run_that_failed_at_once_goes_on(folder, tmp_path):
     class Fail(keras.callbacks.Callback):
         def on_train_batch_begin(self, batch, logs=None):
