@@ -23,9 +23,9 @@ def video(
     ] = None,
     strength: Annotated[float, typer.Option(help="From 0, the film as it is, to 1.")] = 1.0,
     texture: Annotated[
-        float | None,
-        typer.Option(help="As in `stylize`; it stands still on the screen, whatever moves.  [default: 0]"),
-    ] = None,
+        float,
+        typer.Option(help="As in `stylize`; it stands still on the screen, whatever moves."),
+    ] = 0.0,
     preserve_color: Annotated[
         bool, typer.Option("--preserve-color", help="Keep the film's colours; the style gives brightness.")
     ] = False,
@@ -84,13 +84,7 @@ def video(
         names = ", ".join(painter.every(model))
         raise ValueError(f"Name a --style, or give the file of a painting by it. There are: {names}.")
     paint = painter.choose(
-        style,
-        method,
-        model,
-        texture=texture,
-        default_texture=0.0,
-        strength=strength,
-        preserve_color=preserve_color,
+        style, method, model, texture=texture, strength=strength, preserve_color=preserve_color
     )
     blend = RecurrentBlend() if momentum is None else RecurrentBlend(momentum)
     with bar("painting") as advance:

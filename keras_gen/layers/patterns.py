@@ -45,13 +45,14 @@ class PatternStrength:
 
     Args:
         strength: what patterns are multiplied by: a number, a scalar, or of each image of a batch, (batch,).
+            None leaves it as it is around the block.
     """
 
     def __init__(self, strength: Any) -> None:
         self.strength = strength
 
     def __enter__(self) -> PatternStrength:
-        self._before = _strength.set(self.strength)
+        self._before = _strength.set(_strength.get() if self.strength is None else self.strength)
         return self
 
     def __exit__(self, *exception: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from keras_gen.style.borders import MARGIN, cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, relative_errors
-from keras_gen.style.pictures import checked, each_checked
+from keras_gen.style.pictures import check_shares, checked, each_checked
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
@@ -234,13 +233,13 @@ class AdaINStyleTransfer(FeedForwardStyle):
         """
         images, paintings, *others = examples
         origins, *motion = others or [None]
-        strength = PatternStrength(motion[0]) if motion else contextlib.nullcontext()
+        texture = motion[0] if motion else None
         # As `stylize` does it: zeros within reach of the loss would tell the networks where a border is.
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
         def paint(photographs):
             codes = network.encode(reflected(photographs, MULTIPLE), training)
-            with ImageOrigin(origins), strength:
+            with ImageOrigin(origins), PatternStrength(texture):
                 pictures = network.decode(adain(codes, painting_codes), training)
             return cropped(pictures, photographs), codes
 
@@ -306,9 +305,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             raise ValueError("style must be a painting or more; received none.")
         if weights is not None and masks is not None:
             raise ValueError("Blend paintings by weights, or by masks: give one of them.")
-        for name, part in (("strength", strength), ("texture", texture)):
-            if not 0 <= part <= 1:
-                raise ValueError(f"{name} must be from 0 to 1; received {part}.")
+        check_shares(strength=strength, texture=texture)
         shares = self._shares(len(paintings), weights, masks, image.shape[:2])
         content = self._encode(tf.constant(image[None]))
         exchanged = [adain(content, self._encode(reduced(tf.constant(one[None])))) for one in paintings]

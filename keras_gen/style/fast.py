@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS
-from keras_gen.style.pictures import as_array, checked
+from keras_gen.style.pictures import as_array, check_shares, checked
 
 
 def _painted(network, images, weights, training, origins=None, texture=None) -> tf.Tensor:
@@ -25,8 +24,7 @@ def _painted(network, images, weights, training, origins=None, texture=None) -> 
 
     Zeros within reach of the loss would tell the network where a border is, and it would paint bands there.
     """
-    strength = contextlib.nullcontext() if texture is None else PatternStrength(texture)
-    with ImageOrigin(origins), strength:
+    with ImageOrigin(origins), PatternStrength(texture):
         pictures = network([reflected(images, MULTIPLE), weights], training=training)
     return cropped(tf.cast(pictures, tf.float32), images)
 
@@ -262,9 +260,7 @@ class FastStyleTransfer(FeedForwardStyle):
         each = images.reshape(-1, *images.shape[-3:])
         for one in each:
             checked(one, "image")
-        for name, share in (("strength", strength), ("texture", texture)):
-            if not 0 <= share <= 1:
-                raise ValueError(f"{name} must be from 0 to 1; received {share}.")
+        check_shares(strength=strength, texture=texture)
         weights = self.style_weights(style)
         painted = np.stack([self._paint(one, weights, texture) for one in each])
         painted = painted.reshape(images.shape)

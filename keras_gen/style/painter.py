@@ -39,8 +39,9 @@ class Painter:
         strength: float = 1.0,
         preserve_color: bool = False,
     ) -> None:
-        if not 0 <= strength <= 1:
-            raise ValueError(f"strength must be from 0 to 1; received {strength}.")
+        from keras_gen.style.pictures import check_shares
+
+        check_shares(strength=strength)
         self.paint, self.size = paint, size
         self.strength, self.preserve_color = strength, preserve_color
 
@@ -161,9 +162,10 @@ def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **option
     from keras_gen.layers import PatternStrength
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style.borders import MARGIN
+    from keras_gen.style.pictures import check_shares
     from keras_gen.style.tiles import Tiled
 
-    _check_texture(texture)
+    check_shares(texture=texture)
     blend: dict[str, float] = {}
     for name, weight in styles.items():
         full = find_style(name, model.styles)
@@ -202,9 +204,10 @@ def adain(
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style import adain as exchanged
     from keras_gen.style.borders import MARGIN, reflected
+    from keras_gen.style.pictures import check_shares
     from keras_gen.style.tiles import Tiled
 
-    _check_texture(texture)
+    check_shares(texture=texture)
     encoder, decode = model.sampler.encoder, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
@@ -221,11 +224,6 @@ def adain(
             return decode(mixed)
 
     return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
-
-
-def _check_texture(texture: float) -> None:
-    if not 0 <= texture <= 1:
-        raise ValueError(f"texture must be from 0 to 1; received {texture}.")
 
 
 def gatys(
@@ -274,7 +272,6 @@ def choose(
     model: Path | None = None,
     optimization: Mapping[str, Any] | None = None,
     texture: float | None = None,
-    default_texture: float = 1.0,
     **options: Any,
 ) -> Painter:
     """The painter that the words of a command ask for.
@@ -284,8 +281,7 @@ def choose(
         method: One of `METHODS`; None takes "fast" for names and "adain" for paintings.
         model: A run or file, as `load` reads, in place of the package's weights.
         optimization: Options of "gatys", "steps" and "backbone", which no other method takes.
-        texture: Of "fast" and "adain"; "gatys" takes none.
-        default_texture: Where `texture` is None.
+        texture: Of "fast" and "adain", 1 where None; "gatys" takes none.
         **options: Of `Painter`.
 
     Raises:
@@ -314,7 +310,7 @@ def choose(
             raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
         paintings, shares = _paintings(weights, None)
         return gatys(paintings, shares, **(optimization or {}), **options)
-    laid = default_texture if texture is None else texture
+    laid = 1.0 if texture is None else texture
     if optimization:
         given = " and ".join(f"--{name}" for name in optimization)
         raise ValueError(f"Only optimizing the picture takes {given}: add --method gatys.")

@@ -49,6 +49,13 @@ def checked(image: Any, role: str) -> np.ndarray:
     return image
 
 
+def check_shares(**shares: float) -> None:
+    """Raises a ValueError where one of the named numbers is not from 0 to 1."""
+    for name, share in shares.items():
+        if not 0 <= share <= 1:
+            raise ValueError(f"{name} must be from 0 to 1; received {share}.")
+
+
 def each_checked(images: Any, role: str) -> list[np.ndarray]:
     """A picture, or several of any sizes, each `checked`."""
     several = isinstance(images, (list, tuple)) or np.ndim(images) == 4

@@ -45,6 +45,10 @@ def test_is_as_strong_as_a_block_says(strength):
         found = layer(images).numpy()
     np.testing.assert_array_equal(found[..., :1], images)
     np.testing.assert_allclose(found[..., 1:], np.reshape(strength, (-1, 1, 1, 1)) * whole[..., 1:])
+    with PatternStrength(strength), PatternStrength(None):
+        np.testing.assert_array_equal(layer(images), found)
+    with PatternStrength(None):
+        np.testing.assert_array_equal(layer(images), whole)
 
 
 def test_each_image_of_a_batch_may_begin_elsewhere():

@@ -69,6 +69,9 @@ def test_training_by_it_steadies_the_painting():
         weighted.losses_of(model.network, images, weights, None, *motion) for model in (weighted, plain)
     )
     assert found["temporal"] < 0.5 * without["temporal"]
+    with PatternStrength(0.0):
+        alone = weighted.losses_of(weighted.network, images, weights)
+    np.testing.assert_allclose(found["loss"], alone["loss"] + 30 * found["temporal"], rtol=1e-5)
 
 
 def test_it_is_theirs_who_are_painted_without_texture():
