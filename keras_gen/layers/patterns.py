@@ -52,11 +52,16 @@ class PatternStrength:
         self.strength = strength
 
     def __enter__(self) -> PatternStrength:
-        self._before = _strength.set(_strength.get() if self.strength is None else self.strength)
+        self._before = _strength.set(pattern_strength() if self.strength is None else self.strength)
         return self
 
     def __exit__(self, *exception: Any) -> None:
         _strength.reset(self._before)
+
+
+def pattern_strength() -> Any:
+    """What an active `PatternStrength` says, None where none does."""
+    return _strength.get()
 
 
 def size_of(images: tf.Tensor) -> list[int | tf.Tensor]:
@@ -79,7 +84,7 @@ def tiled(squares: tf.Tensor, size: Sequence[int | tf.Tensor], stride: int, beyo
     period, origin = squares.shape[1], _origin.get()
     if origin is not None and len(origin.shape) == 2 and squares.shape[0] == 1:
         squares = tf.repeat(squares, tf.shape(origin)[0], axis=0)
-    if (strength := _strength.get()) is not None:
+    if (strength := pattern_strength()) is not None:
         squares *= tf.reshape(tf.cast(strength, squares.dtype), (-1, 1, 1, 1))
     for axis, side in enumerate(size, 1):
         if origin is None and isinstance(side, int):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import keras
 
 from keras_gen.layers import Conv2D
+from keras_gen.layers.calm_styles import CalmStyles
 from keras_gen.layers.style_texture import StyleTexture2D
 from keras_gen.networks.style_blocks import (
     BLOCKS,
@@ -33,6 +34,7 @@ def transformer_net(
     blocks: int = BLOCKS,
     coarse_blocks: int = COARSE_BLOCKS,
     textured: bool = True,
+    calm: bool = False,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks there and at an eighth, and up by resize.
 
@@ -52,6 +54,8 @@ def transformer_net(
         blocks: number of residual blocks at a quarter of the size.
         coarse_blocks: number of those at an eighth of the size.
         textured: whether each style has a texture. It stands still where a film moves.
+        calm: whether each style has scales and offsets of its own for pictures without patterns. They learn
+            nothing where all photographs are painted with patterns.
 
     Returns:
         A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
@@ -63,9 +67,10 @@ def transformer_net(
     images = keras.Input((None, None, 3), name="images")
     weights = keras.Input((styles,), name="weights")
 
+    style = CalmStyles(name="calm")(weights) if calm else weights
     channels = block_channels(width)
-    x = normalized(convolution(images, width, 5, "down1", 2), weights, "down1")
-    x = normalized(convolution(x, channels - NOISE, 3, "down2", 2), weights, "down2")
+    x = normalized(convolution(images, width, 5, "down1", 2), style, "down1")
+    x = normalized(convolution(x, channels - NOISE, 3, "down2", 2), style, "down2")
     x = noised(x)
     if textured:
         learned = PERIOD // STRIDE // 2  # pixels of a texture's side
@@ -78,7 +83,5 @@ def transformer_net(
         spread = keras.initializers.RandomNormal(stddev=0.3)
         texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
         x = keras.layers.Add(name="texture_added")([x, texture])
-    outputs = painted(
-        x, weights, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks
-    )
+    outputs = painted(x, style, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks)
     return keras.Model([images, weights], outputs, name="transformer_net")

@@ -246,7 +246,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         pictures, codes = paint(images)
         content, style = self.vgg_features(images), self.vgg_features(paintings)
         grams = {tap: gram_matrix(style[tap]) for tap in STYLE_TAPS}
-        values = self.perceptual(pictures, images, content, grams, self.style_weight)
+        values = self.perceptual(pictures, images, content, grams, self.style_weight, texture)
         if network.hint is not None:
             errors = []
             for code, wanted in ((codes, content[_HINT_TAP]), (painting_codes, style[_HINT_TAP])):

@@ -56,7 +56,8 @@ class FastStyleTransfer(FeedForwardStyle):
         temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
             smooth: how far the painting of a photograph that was moved a little, with noise, is from the
             painting of the photograph, moved. Half of the photographs are then painted without texture and
-            noise, which stand still, and it is theirs: the network learns both.
+            noise, which stand still, and it is theirs: the network learns both. Theirs is also half the
+            weight of style, and that colours change where the photograph's do: skies are plain.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.
@@ -178,7 +179,7 @@ class FastStyleTransfer(FeedForwardStyle):
         pictures = paint(images)
         content = self.vgg_features(images)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
-        values = self.perceptual(pictures, images, content, grams, style_weight)
+        values = self.perceptual(pictures, images, content, grams, style_weight, texture)
         return self.with_temporal(values, paint, pictures, motion)
 
     def fit(self, x=None, *args, **kwargs):

@@ -19,6 +19,7 @@ from keras_gen.style.features import Features
 from keras_gen.style.perceptual import (
     CONTENT_TAPS,
     STYLE_TAPS,
+    blotch_losses,
     checkerboard_losses,
     content_losses,
     mean_variation,
@@ -29,6 +30,10 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
+# Where a photograph is painted without patterns: what is left of the weight of style, for all of it, with
+# nothing to paint from but the photograph, repeats its lines and covers surfaces with scales; and the weight
+# of blotches, which are what the rest of it then makes in skies.
+_CALM_STYLE, _BLOTCHES = 0.5, 10.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -87,7 +92,7 @@ class FeedForwardStyle(GenerativeModel):
         for part in ("content", "tone", "checkerboard", "total_variation", "temporal"):
             if not (weight := getattr(self, f"{part}_weight")) >= 0:
                 raise ValueError(f"{part}_weight must be at least 0; received {weight}.")
-        self._log(*_LOSSES, *(["temporal"] if self.temporal_weight else []))
+        self._log(*_LOSSES, *(["blotches", "temporal"] if self.temporal_weight else []))
 
     def _log(self, *losses: str) -> None:
         self.loss_names: tuple[str, ...] = losses
@@ -160,8 +165,11 @@ class FeedForwardStyle(GenerativeModel):
         content: Mapping[str, tf.Tensor],
         grams: Mapping[str, tf.Tensor],
         style_weight: tf.Tensor | float,
+        texture: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
         """The perceptual loss of paintings of photographs and its parts.
+
+        Calm pictures, of `texture` 0, have half the weight of style, and blotches cost them something.
 
         Args:
             pictures: the paintings, (batch, height, width, 3).
@@ -169,6 +177,8 @@ class FeedForwardStyle(GenerativeModel):
             content: VGG's features of the photographs, by tap.
             grams: Gram matrices of each one's style, by tap.
             style_weight: of each one's style, or of all.
+            texture: 0 or 1, how strong noise and texture were in each; None is 1 for all, and no blotches are
+                among the parts.
         """
         features = self.vgg_features(pictures)
         parts = {
@@ -177,8 +187,13 @@ class FeedForwardStyle(GenerativeModel):
             "tone": tone_losses(pictures, images),
             "checkerboard": checkerboard_losses(pictures),
         }
+        if texture is not None:
+            style_weight *= _CALM_STYLE + (1 - _CALM_STYLE) * texture
+            parts["blotches"] = (1 - texture) * blotch_losses(pictures, images)
         loss = self.content_weight * parts["content"] + style_weight * parts["style"]
         loss += self.tone_weight * parts["tone"] + self.checkerboard_weight * parts["checkerboard"]
+        if texture is not None:
+            loss += _BLOTCHES * parts["blotches"]
         variation = mean_variation(pictures)
         return {
             "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,

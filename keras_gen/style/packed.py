@@ -54,7 +54,7 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
     if "styles" in config:
-        options = {"textured": False, "coarse_blocks": 0, **config["network"]}
+        options = {"textured": False, "calm": False, "coarse_blocks": 0, **config["network"]}
         network = transformer_net(len(config["styles"]), **options)
         _set_weights(path, weights, network)
         return FastStyleTransfer(network, config["styles"], seed=0)
@@ -127,6 +127,7 @@ def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any
         "width": layers["down1"].filters,
         **_blocks(layers),
         "textured": "texture" in layers,
+        "calm": "calm" in layers,
     }
     return {"styles": list(model.styles), "network": options}, model.sampler.weights
 

@@ -6,14 +6,19 @@ import tensorflow as tf
 
 from keras_gen.image import dense_image_warp
 from keras_gen.random import RandomStream
+from keras_gen.style.borders import cropped, reflected
 
-_SHIFT, _BEND = 8.0, 1.5  # pixels: at most, of a whole picture; deviation of a grid's points
+# Pixels: at most, of a whole picture, further than a border is seen in it; deviation of a grid's points.
+_SHIFT, _BEND = 32, 1.5
+_SHARE = 8  # of an image's side that is a small one's shift
 _GRID = 4  # points in a row
 _NOISE = 0.02  # deviation, of pixels in [-1, 1]
 
 
 def random_flow(stream: RandomStream, images: tf.Tensor) -> tf.Tensor:
-    """Smooth motion for each image: a shift of at most 8 pixels each way, and a bend of some 1.5.
+    """Smooth motion for each image: a shift of at most 32 pixels each way, and a bend of some 1.5.
+
+    Of small images the shift is an eighth of the shorter side at most.
 
     Args:
         stream: of random numbers.
@@ -23,7 +28,8 @@ def random_flow(stream: RandomStream, images: tf.Tensor) -> tf.Tensor:
         float32 (batch, height, width, 2), for `dense_image_warp`.
     """
     count, height, width = (tf.shape(images)[axis] for axis in range(3))
-    shift = _SHIFT * (2 * stream.uniform(count, (1, 1, 2)) - 1)
+    furthest = tf.minimum(float(_SHIFT), tf.cast(tf.minimum(height, width), tf.float32) / _SHARE)
+    shift = furthest * (2 * stream.uniform(count, (1, 1, 2)) - 1)
     bend = tf.image.resize(_BEND * stream.normal(count, (_GRID, _GRID, 2)), (height, width))
     return tf.ensure_shape(shift + bend, (*images.shape[:3], 2))
 
@@ -32,7 +38,9 @@ def moved(stream: RandomStream, images: tf.Tensor, flow: tf.Tensor) -> tf.Tensor
     """The images along the flow, with noise as of a camera, in [-1, 1]."""
     shape = [tf.shape(images)[axis] for axis in range(1, 4)]
     noise = _NOISE * stream.normal(tf.shape(images)[0], tuple(shape))
-    return tf.clip_by_value(dense_image_warp(images, flow) + noise, -1.0, 1.0)
+    # From beyond a border comes what is mirrored there: streaks of its pixels are in no photograph.
+    wide = dense_image_warp(*(reflected(each, 1, _SHIFT) for each in (images, flow)))
+    return tf.clip_by_value(cropped(wide, images, _SHIFT) + noise, -1.0, 1.0)
 
 
 def temporal_losses(before: tf.Tensor, after: tf.Tensor, flow: tf.Tensor) -> tf.Tensor:

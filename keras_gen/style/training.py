@@ -140,7 +140,8 @@ def train_style(
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:
             say(reason)
-            network = transformer_net(len(paintings), width=width, separable=separable)
+            calm = temporal_weight > 0  # else it would learn nothing of calm pictures
+            network = transformer_net(len(paintings), width=width, separable=separable, calm=calm)
         model = FastStyleTransfer(
             network,
             list(paintings),

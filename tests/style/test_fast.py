@@ -235,10 +235,11 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
     np.savez(tmp_path / "older.npz", **stored)
     with pytest.raises(ValueError, match=r"older\.npz holds other weights than its network has"):
         pretrained(tmp_path / "older.npz")
-    untextured = FastStyleTransfer(transformer_net(2, width=8, blocks=1, textured=False), ["a", "b"])
-    pack(untextured, tmp_path / "untextured.npz")
-    picture = pretrained(tmp_path / "untextured.npz").stylize(image, 1)
-    np.testing.assert_allclose(picture, untextured.stylize(image, 1), atol=0.02)
+    for options in ({"textured": False}, {"calm": True}):
+        other = FastStyleTransfer(transformer_net(2, width=8, blocks=1, **options), ["a", "b"])
+        pack(other, tmp_path / "other.npz")
+        picture = pretrained(tmp_path / "other.npz").stylize(image, 1, texture=0.5)
+        np.testing.assert_allclose(picture, other.stylize(image, 1, texture=0.5), atol=0.02)
     plain, styled = keras.Input((None, None, 3)), keras.Input((2,))
     other = FastStyleTransfer(keras.Model([plain, styled], plain), ["a", "b"], features=RANDOM)
     with pytest.raises(ValueError, match="Only a transformer_net can be packed"):
