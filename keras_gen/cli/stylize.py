@@ -41,7 +41,10 @@ def stylize(
     strength: Annotated[float, typer.Option(help="From 0, the image as it is, to 1.")] = 1.0,
     texture: Annotated[
         float | None,
-        typer.Option(help="Strokes and grain laid in plain parts: from 0, calm skies, to 1.  [default: 1]"),
+        typer.Option(
+            help="Strokes and grain laid in plain parts: from 0, calm skies, to 1.  [default: 0 where a "
+            "network has learned calm pictures, else 1]"
+        ),
     ] = None,
     preserve_color: Annotated[
         bool, typer.Option("--preserve-color", help="Keep the image's colours; the style gives brightness.")
@@ -92,8 +95,7 @@ def stylize(
 
     tell = _quiet if any(target == pictures.PIPE for _, target in pairs) else say
     if sheet:
-        own = {} if texture is None else {"texture": texture}
-        painters = painter.every(model, **own, strength=strength, preserve_color=preserve_color)
+        painters = painter.every(model, texture, strength=strength, preserve_color=preserve_color)
         paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
     else:
         paint = painter.choose(

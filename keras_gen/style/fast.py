@@ -238,7 +238,7 @@ class FastStyleTransfer(FeedForwardStyle):
         image: np.ndarray,
         style: str | int | Mapping[str, float] | Sequence[float] = 0,
         strength: float = 1.0,
-        texture: float = 1.0,
+        texture: float | None = None,
     ) -> np.ndarray:
         """Paints an image, or several of one size, in a style.
 
@@ -246,7 +246,8 @@ class FastStyleTransfer(FeedForwardStyle):
             image: float32 (height, width, 3) or (count, height, width, 3) in [-1, 1], of any size.
             style: a name, an index, or weights of a blend; see `style_weights`.
             strength: from 0, the image as it is, to 1.
-            texture: strokes and grain that the style lays where the image is plain: from 0, calm skies, to 1.
+            texture: strokes and grain that the style lays where the image is plain: from 0, calm skies, to 1,
+                which is nearest to the painting by VGG's features; None is `default_texture`.
 
         Returns:
             float32 of the image's shape, in [-1, 1].
@@ -261,6 +262,7 @@ class FastStyleTransfer(FeedForwardStyle):
         each = images.reshape(-1, *images.shape[-3:])
         for one in each:
             checked(one, "image")
+        texture = self.default_texture if texture is None else texture
         check_shares(strength=strength, texture=texture)
         weights = self.style_weights(style)
         painted = np.stack([self._paint(one, weights, texture) for one in each])

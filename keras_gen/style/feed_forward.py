@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_gen import optimizers
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.distribute import at_least_one, replica_count
+from keras_gen.layers.calm_styles import CalmStyles
 from keras_gen.models.base import GenerativeModel
 from keras_gen.networks.style_blocks import MULTIPLE, PERIOD
 from keras_gen.random import RandomStream
@@ -97,6 +98,11 @@ class FeedForwardStyle(GenerativeModel):
     def _log(self, *losses: str) -> None:
         self.loss_names: tuple[str, ...] = losses
         self.log_names = (*losses, "model_gradient_norm")
+
+    @property
+    def default_texture(self) -> float:
+        """How strong noise and texture are unless it is said: 0 if it has learned calm pictures, else 1."""
+        return 0.0 if any(isinstance(layer, CalmStyles) for layer in self.network._flatten_layers()) else 1.0
 
     @property
     def players(self):

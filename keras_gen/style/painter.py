@@ -145,13 +145,14 @@ def load(path: Path) -> Any:
     return model
 
 
-def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **options: Any) -> Painter:
+def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, **options: Any) -> Painter:
     """Paints in one style of a `FastStyleTransfer`, or in a blend of several, at any size.
 
     Args:
         model: The model.
         styles: Weights by name; a beginning of a name is enough.
-        texture: Strokes and grain where a picture is plain: from 0, calm skies, to 1.
+        texture: Strokes and grain where a picture is plain: from 0, calm skies, to 1; None is the model's
+            `default_texture`.
         **options: Of `Painter`.
 
     Raises:
@@ -165,6 +166,7 @@ def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **option
     from keras_gen.style.pictures import check_shares
     from keras_gen.style.tiles import Tiled
 
+    texture = model.default_texture if texture is None else texture
     check_shares(texture=texture)
     blend: dict[str, float] = {}
     for name, weight in styles.items():
@@ -183,7 +185,7 @@ def adain(
     model: Any,
     paintings: Mapping[str, np.ndarray],
     weights: Sequence[float],
-    texture: float = 1.0,
+    texture: float | None = None,
     **options: Any,
 ) -> Painter:
     """Paints in the style of any paintings by one pass of an `AdaINStyleTransfer`, at any size.
@@ -192,7 +194,8 @@ def adain(
         model: The model.
         paintings: float32 (height, width, 3) in [-1, 1], by file; their strokes come out at their size.
         weights: Of the paintings.
-        texture: Grain where a picture is plain: from 0, calm skies, to 1.
+        texture: Grain where a picture is plain: from 0, calm skies, to 1; None is the model's
+            `default_texture`.
         **options: Of `Painter`.
 
     Raises:
@@ -207,6 +210,7 @@ def adain(
     from keras_gen.style.pictures import check_shares
     from keras_gen.style.tiles import Tiled
 
+    texture = model.default_texture if texture is None else texture
     check_shares(texture=texture)
     encoder, decode = model.sampler.encoder, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
@@ -281,7 +285,7 @@ def choose(
         method: One of `METHODS`; None takes "fast" for names and "adain" for paintings.
         model: A run or file, as `load` reads, in place of the package's weights.
         optimization: Options of "gatys", "steps" and "backbone", which no other method takes.
-        texture: Of "fast" and "adain", 1 where None; "gatys" takes none.
+        texture: Of "fast" and "adain", the model's `default_texture` where None; "gatys" takes none.
         **options: Of `Painter`.
 
     Raises:
@@ -310,7 +314,6 @@ def choose(
             raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
         paintings, shares = _paintings(weights, None)
         return gatys(paintings, shares, **(optimization or {}), **options)
-    laid = 1.0 if texture is None else texture
     if optimization:
         given = " and ".join(f"--{name}" for name in optimization)
         raise ValueError(f"Only optimizing the picture takes {given}: add --method gatys.")
@@ -322,7 +325,7 @@ def choose(
             raise ValueError(
                 f"The model {model} paints only in its own styles: leave out --model, or the painting."
             )
-        return adain(known, *_paintings(weights, LONGEST), laid, **options)
+        return adain(known, *_paintings(weights, LONGEST), texture, **options)
     if files:
         raise ValueError(
             "The fast method paints only in the styles that it was trained for: leave out --method, or train "
@@ -333,7 +336,7 @@ def choose(
         raise ValueError(f"The model {model} takes its style from a painting: give its file by --style.")
     if not weights:
         raise ValueError(f"Name a --style, or see all by --sheet. There are: {', '.join(known.styles)}.")
-    return fast(known, weights, laid, **options)
+    return fast(known, weights, texture, **options)
 
 
 def _paintings(
@@ -344,7 +347,7 @@ def _paintings(
     return {file: load_image(file, max_size=longest) for file in weights}, list(weights.values())
 
 
-def every(model: Path | None = None, texture: float = 1.0, **options: Any) -> dict[str, Painter]:
+def every(model: Path | None = None, texture: float | None = None, **options: Any) -> dict[str, Painter]:
     """A painter for each style of the package, or of a model of one's own, by name; see `fast`."""
     from keras_gen.style import pretrained
 

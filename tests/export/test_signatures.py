@@ -92,9 +92,11 @@ def test_codes(models):
     np.testing.assert_allclose(made, model.reconstruct(IMAGES), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(37, 50), (64, 64), (5, 9)])
-def test_fast_style_of_any_size(models, size):
-    model = models("fast")
+@pytest.mark.parametrize(
+    ("name", "size"), [("fast", (37, 50)), ("fast", (64, 64)), ("fast", (5, 9)), ("calm", (37, 50))]
+)
+def test_fast_style_of_any_size(models, name, size):
+    model = models(name)
     photographs = PHOTOGRAPHS[:, :5, :9] if size == (5, 9) else np.resize(PHOTOGRAPHS, (2, *size, 3))
     weights, strength = np.array([[0, 2, 0], [1, 0, 3]], "float32"), np.array([1, 0.25], "float32")
     made = _run(model, "stylize", image=photographs, weights=weights, strength=strength)["image"]
