@@ -100,6 +100,9 @@ def main() -> None:
     parser.add_argument("paintings", type=Path, help="folder of paintings")
     parser.add_argument("--fast", help="a FastStyleTransfer: packed styles or a .keras file")
     parser.add_argument("--adain", help="an AdaINStyleTransfer: packed, or a .keras file")
+    parser.add_argument(
+        "--texture", type=float, help="of the FastStyleTransfer, from 0 to 1 (default its own)"
+    )
     parser.add_argument("--size", type=int, default=512, help="pixels of a side (default 512)")
     parser.add_argument(
         "--pairs", type=int, help="how many, of pictures evenly chosen (default all there are)"
@@ -133,7 +136,7 @@ def main() -> None:
 
         def by_name(photo, name, painting):
             style = lookup(list(fast.styles), name)
-            return None if style is None else fast.stylize(photo, style=style)
+            return None if style is None else fast.stylize(photo, style=style, texture=options.texture)
 
         stylizers["fast"] = by_name
     if options.adain:

@@ -10,6 +10,14 @@ import tensorflow as tf
 from keras_gen.layers.patterns import pattern_strength
 
 
+def with_calm(weights: tf.Tensor) -> tf.Tensor:
+    """What `CalmStyles` makes of weights (batch, styles)."""
+    if (strength := pattern_strength()) is None:
+        return tf.concat([weights, tf.zeros_like(weights)], -1)
+    strength = tf.reshape(tf.cast(strength, weights.dtype), (-1, 1))
+    return tf.concat([strength * weights, (1 - strength) * weights], -1)
+
+
 @keras.saving.register_keras_serializable(package="keras_gen")
 class CalmStyles(keras.layers.Layer):
     """The weights of styles, and beside them those of as many calm ones, by an active `PatternStrength`.
@@ -22,10 +30,7 @@ class CalmStyles(keras.layers.Layer):
     """
 
     def call(self, inputs: Any) -> Any:
-        if (strength := pattern_strength()) is None:
-            return tf.concat([inputs, tf.zeros_like(inputs)], -1)
-        strength = tf.reshape(tf.cast(strength, inputs.dtype), (-1, 1))
-        return tf.concat([strength * inputs, (1 - strength) * inputs], -1)
+        return with_calm(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], 2 * input_shape[-1])

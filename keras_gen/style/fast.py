@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers.calm_styles import with_calm
 from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
@@ -17,6 +18,12 @@ from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS
 from keras_gen.style.pictures import as_array, check_shares, checked
+
+
+def enlarged(painting: np.ndarray) -> np.ndarray:
+    """A painting (height, width, 3) at twice its size, whose strokes calm pictures have."""
+    height, width = painting.shape[:2]
+    return np.clip(tf.image.resize(painting, (2 * height, 2 * width), "bicubic"), -1, 1)
 
 
 def _painted(network, images, weights, training, origins=None, texture=None) -> tf.Tensor:
@@ -56,8 +63,9 @@ class FastStyleTransfer(FeedForwardStyle):
         temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
             smooth: how far the painting of a photograph that was moved a little, with noise, is from the
             painting of the photograph, moved. Half of the photographs are then painted without texture and
-            noise, which stand still, and it is theirs: the network learns both. Theirs is also half the
-            weight of style, and that colours change where the photograph's do: skies are plain.
+            noise, which stand still, and it is theirs: the network learns both. Theirs is also 0.7 of the
+            weight of style, and that colours change where the photograph's do, so that skies are plain;
+            and, where the network has calm styles, larger strokes, of the painting at twice its size.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.
@@ -106,7 +114,7 @@ class FastStyleTransfer(FeedForwardStyle):
         self.network = network
         self._check_network()
         for tap, channels in self.features.style_channels.items():
-            shape = (len(self.styles), channels, channels)
+            shape = (len(self.styles) * (2 if self.calm else 1), channels, channels)
             weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=f"gram_{tap}")
             setattr(self, f"gram_{tap}", weight)
         self.built = True
@@ -140,10 +148,13 @@ class FastStyleTransfer(FeedForwardStyle):
                 f"adapt needs one painting for each of {', '.join(self.styles)}; received those of "
                 f"{', '.join(paintings)}."
             )
+        targets = [checked(paintings[style], f"painting {style}") for style in self.styles]
+        if self.calm:
+            targets += [enlarged(painting) for painting in targets]
         grams: dict[str, list[np.ndarray]] = {tap: [] for tap in STYLE_TAPS}
         with self.distribute_strategy.scope():  # VGG's weights are made here, one for each replica
-            for style in self.styles:
-                features = self.vgg_features(checked(paintings[style], f"painting {style}")[None])
+            for painting in targets:
+                features = self.vgg_features(painting[None])
                 for tap, found in grams.items():
                     found.append(gram_matrix(features[tap])[0].numpy())
         for tap, found in grams.items():
@@ -168,8 +179,10 @@ class FastStyleTransfer(FeedForwardStyle):
         images, weights, *others = examples
         origins, *motion = others or [None]
         texture = motion[0] if motion else None
+        with PatternStrength(texture):
+            targets = with_calm(weights) if self.calm else weights
         grams = {
-            tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
+            tap: tf.einsum("bs,sij->bij", targets, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
         }
 

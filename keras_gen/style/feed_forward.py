@@ -34,7 +34,7 @@ _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation"
 # Where a photograph is painted without patterns: what is left of the weight of style, for all of it, with
 # nothing to paint from but the photograph, repeats its lines and covers surfaces with scales; and the weight
 # of blotches, which are what the rest of it then makes in skies.
-_CALM_STYLE, _BLOTCHES = 0.5, 10.0
+_CALM_STYLE, _BLOTCHES = 0.7, 10.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -100,9 +100,14 @@ class FeedForwardStyle(GenerativeModel):
         self.log_names = (*losses, "model_gradient_norm")
 
     @property
+    def calm(self) -> bool:
+        """Whether its styles have scales and offsets of their own for calm pictures."""
+        return any(isinstance(layer, CalmStyles) for layer in self.network._flatten_layers())
+
+    @property
     def default_texture(self) -> float:
         """How strong noise and texture are unless it is said: 0 if it has learned calm pictures, else 1."""
-        return 0.0 if any(isinstance(layer, CalmStyles) for layer in self.network._flatten_layers()) else 1.0
+        return 0.0 if self.calm else 1.0
 
     @property
     def players(self):
@@ -175,7 +180,7 @@ class FeedForwardStyle(GenerativeModel):
     ) -> dict[str, tf.Tensor]:
         """The perceptual loss of paintings of photographs and its parts.
 
-        Calm pictures, of `texture` 0, have half the weight of style, and blotches cost them something.
+        Calm pictures, of `texture` 0, have a smaller weight of style, and blotches cost them something.
 
         Args:
             pictures: the paintings, (batch, height, width, 3).

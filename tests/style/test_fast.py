@@ -18,7 +18,8 @@ from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
 from keras_gen.random import RandomStream
 from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, pretrained
-from keras_gen.style.perceptual import checkerboard_losses, mean_variation, tone_losses
+from keras_gen.style.fast import enlarged
+from keras_gen.style.perceptual import checkerboard_losses, mean_variation, style_losses, tone_losses
 
 RANDOM = {"backbone": "random"}
 
@@ -173,6 +174,24 @@ def test_who_has_learned_calm_pictures_paints_them():
     np.testing.assert_array_equal(model.stylize(image, 1), model.stylize(image, 1, texture=0))
     assert np.abs(model.stylize(image, 1) - model.stylize(image, 1, texture=1)).mean() > 0.02
     assert fast_model().default_texture == 1
+
+
+def test_calm_pictures_have_the_strokes_of_the_painting_at_twice_its_size():
+    network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
+    options = {"temporal_weight": 1.0, "features": RANDOM, "seed": 0}
+    model = FastStyleTransfer(network, ["stripes", "plain"], **options)
+    model.adapt(paintings())
+    assert enlarged(paintings()["stripes"]).shape[0] == 2 * paintings()["stripes"].shape[0]
+    images, weights = tf.constant(photographs(2)), tf.one_hot([0, 1], 2)
+    motion = model.motion(images, RandomStream(0, 0))[1:]
+    for texture, size in ((0.0, enlarged), (1.0, np.asarray)):
+        each = [model.vgg_features(size(paintings()[style])[None]) for style in model.styles]
+        grams = {tap: tf.concat([gram_matrix(one[tap]) for one in each], 0) for tap in each[0]}
+        laid = tf.fill(2, texture)
+        found = model.losses_of(network, images, weights, None, laid, *motion)["style"]
+        pictures = np.stack([model.stylize(images[i].numpy(), i, texture=texture) for i in range(2)])
+        expected = np.mean(style_losses(model.vgg_features(pictures), grams))
+        np.testing.assert_allclose(found, expected, rtol=1e-3)
 
 
 def test_bfloat16_keeps_losses_and_pictures_in_float32():
