@@ -305,8 +305,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
             raise ValueError("style must be a painting or more; received none.")
         if weights is not None and masks is not None:
             raise ValueError("Blend paintings by weights, or by masks: give one of them.")
-        texture = self.default_texture if texture is None else texture
-        check_shares(strength=strength, texture=texture)
+        check_shares(strength=strength)
+        texture = self.texture_of(texture)
         shares = self._shares(len(paintings), weights, masks, image.shape[:2])
         content = self._encode(tf.constant(image[None]))
         exchanged = [adain(content, self._encode(reduced(tf.constant(one[None])))) for one in paintings]

@@ -275,8 +275,8 @@ class FastStyleTransfer(FeedForwardStyle):
         each = images.reshape(-1, *images.shape[-3:])
         for one in each:
             checked(one, "image")
-        texture = self.default_texture if texture is None else texture
-        check_shares(strength=strength, texture=texture)
+        check_shares(strength=strength)
+        texture = self.texture_of(texture)
         weights = self.style_weights(style)
         painted = np.stack([self._paint(one, weights, texture) for one in each])
         painted = painted.reshape(images.shape)

@@ -27,6 +27,7 @@ from keras_gen.style.perceptual import (
     style_losses,
     tone_losses,
 )
+from keras_gen.style.pictures import check_shares
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
@@ -108,6 +109,16 @@ class FeedForwardStyle(GenerativeModel):
     def default_texture(self) -> float:
         """How strong noise and texture are unless it is said: 0 if it has learned calm pictures, else 1."""
         return 0.0 if self.calm else 1.0
+
+    def texture_of(self, texture: float | None) -> float:
+        """How strong noise and texture are: as said, from 0 to 1, or `default_texture` where None.
+
+        Raises:
+            ValueError: it is out of range.
+        """
+        texture = self.default_texture if texture is None else texture
+        check_shares(texture=texture)
+        return texture
 
     @property
     def players(self):

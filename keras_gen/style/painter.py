@@ -163,11 +163,9 @@ def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, 
     from keras_gen.layers import PatternStrength
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style.borders import MARGIN
-    from keras_gen.style.pictures import check_shares
     from keras_gen.style.tiles import Tiled
 
-    texture = model.default_texture if texture is None else texture
-    check_shares(texture=texture)
+    texture = model.texture_of(texture)
     blend: dict[str, float] = {}
     for name, weight in styles.items():
         full = find_style(name, model.styles)
@@ -207,11 +205,9 @@ def adain(
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style import adain as exchanged
     from keras_gen.style.borders import MARGIN, reflected
-    from keras_gen.style.pictures import check_shares
     from keras_gen.style.tiles import Tiled
 
-    texture = model.default_texture if texture is None else texture
-    check_shares(texture=texture)
+    texture = model.texture_of(texture)
     encoder, decode = model.sampler.encoder, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
