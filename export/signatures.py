@@ -21,7 +21,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import precision
-from keras_gen.layers import PatternStrength
 from keras_gen.models.conditional_vae import ConditionalVAE
 from keras_gen.models.latent_variable import LatentVariableModel
 from keras_gen.models.vae import VAE
@@ -233,8 +232,7 @@ def _fast_style(model: FastStyleTransfer) -> dict[str, Signature]:
 
     def stylize(image, weights, strength):
         shares = weights / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1e-6)
-        with PatternStrength(model.default_texture):  # as `stylize`
-            painted = cropped(model([reflected(image, MULTIPLE), shares]), image)
+        painted = cropped(model([reflected(image, MULTIPLE), shares]), image)
         return {"image": image + _per_image(strength) * (painted - image)}
 
     return as_table(Signature("stylize", stylize, (_PHOTOGRAPH, weights, STRENGTH), (_PICTURE,)))
@@ -262,8 +260,7 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
             tf.reshape(statistics[:, i : i + 1], (-1, 1, 1, channels)) for i in range(2)
         )
         exchanged = (content - mean) / deviation * new_deviation + new_mean
-        with PatternStrength(model.default_texture):
-            painted = cropped(model.sampler.decode(exchanged), image)
+        painted = cropped(model.sampler.decode(exchanged), image)
         return {"image": image + _per_image(strength) * (painted - image)}
 
     def stylize(image, style, strength):

@@ -140,8 +140,9 @@ def train_style(
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:
             say(reason)
-            calm = temporal_weight > 0  # else it would learn nothing of calm pictures
-            network = transformer_net(len(paintings), width=width, separable=separable, calm=calm)
+            # Calm pictures are what a temporal weight teaches, and without them there is nothing below grain.
+            patterns = "grain" if temporal_weight > 0 else "textures"
+            network = transformer_net(len(paintings), width=width, separable=separable, patterns=patterns)
         model = FastStyleTransfer(
             network,
             list(paintings),

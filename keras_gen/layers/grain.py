@@ -1,0 +1,65 @@
+"""Grain over a picture: bounded, and without a say in how the picture below it is painted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_gen.layers.patterns import pattern_strength
+
+#: The most that grain changes a pixel, of values in [-1, 1]: 16 of 255 levels.
+MOST = 0.125
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class StopGradient(keras.layers.Layer):
+    """Its input, through which nothing is learned."""
+
+    def call(self, inputs: Any) -> Any:
+        return tf.stop_gradient(inputs)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+@keras.saving.register_keras_serializable(package="keras_gen")
+class GrainAdded(keras.layers.Layer):
+    """Pictures with grain, as strong as an active `PatternStrength` says; at 0 they are as they were.
+
+    Grain changes no pixel by more than a bound, so that a picture of many losses can be painted for people,
+    and its grain be what a painting has too. Pictures of strength 1 teach the grain alone; those of strength
+    0, and all where no strength is active, teach what is below it.
+
+    Args:
+        most: the bound, of values in [-1, 1].
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Inputs: pictures (batch, height, width, 3) in [-1, 1], and grain of that shape, in any range, which goes
+    through `tanh`. Output: of that shape, in [-1, 1].
+
+    Raises:
+        ValueError: a bound that is not above 0.
+    """
+
+    def __init__(self, most: float = MOST, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not most > 0:
+            raise ValueError(f"most must be above 0; received {most}.")
+        self.most = float(most)
+
+    def call(self, inputs: Any) -> Any:
+        pictures, grain = inputs
+        grain = self.most * tf.tanh(grain)
+        if (strength := pattern_strength()) is not None:
+            strength = tf.reshape(tf.cast(strength, grain.dtype), (-1, 1, 1, 1))
+            grain *= strength
+            pictures += strength * (tf.stop_gradient(pictures) - pictures)
+        return tf.clip_by_value(pictures + grain, -1.0, 1.0)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "most": self.most}
