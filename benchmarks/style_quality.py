@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--fast", help="a FastStyleTransfer: packed styles or a .keras file")
     parser.add_argument("--adain", help="an AdaINStyleTransfer: packed, or a .keras file")
     parser.add_argument(
-        "--texture", type=float, default=1.0, help="of the FastStyleTransfer, from 0 to 1, the default"
+        "--texture", type=float, help="of the FastStyleTransfer, from 0 to 1 (default its own)"
     )
     parser.add_argument("--size", type=int, default=512, help="pixels of a side (default 512)")
     parser.add_argument(

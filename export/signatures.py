@@ -21,6 +21,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import precision
+from keras_gen.layers import PatternStrength
 from keras_gen.models.conditional_vae import ConditionalVAE
 from keras_gen.models.latent_variable import LatentVariableModel
 from keras_gen.models.vae import VAE
@@ -232,7 +233,8 @@ def _fast_style(model: FastStyleTransfer) -> dict[str, Signature]:
 
     def stylize(image, weights, strength):
         shares = weights / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1e-6)
-        painted = cropped(model([reflected(image, MULTIPLE), shares]), image)
+        with PatternStrength(model.default_texture):  # as `stylize`
+            painted = cropped(model([reflected(image, MULTIPLE), shares]), image)
         return {"image": image + _per_image(strength) * (painted - image)}
 
     return as_table(Signature("stylize", stylize, (_PHOTOGRAPH, weights, STRENGTH), (_PICTURE,)))
@@ -260,7 +262,8 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
             tf.reshape(statistics[:, i : i + 1], (-1, 1, 1, channels)) for i in range(2)
         )
         exchanged = (content - mean) / deviation * new_deviation + new_mean
-        painted = cropped(model.sampler.decode(exchanged), image)
+        with PatternStrength(model.default_texture):
+            painted = cropped(model.sampler.decode(exchanged), image)
         return {"image": image + _per_image(strength) * (painted - image)}
 
     def stylize(image, style, strength):

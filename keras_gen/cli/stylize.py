@@ -42,8 +42,8 @@ def stylize(
     texture: Annotated[
         float | None,
         typer.Option(
-            help="Grain, strokes in plain parts among it, as the network has learned it: from 0, none, to 1. "
-            " [default: 1]"
+            help="Strokes and grain laid in plain parts: from 0, calm skies, to 1.  [default: 0 where a "
+            "network has learned calm pictures, else 1]"
         ),
     ] = None,
     preserve_color: Annotated[
@@ -95,8 +95,7 @@ def stylize(
 
     tell = _quiet if any(target == pictures.PIPE for _, target in pairs) else say
     if sheet:
-        shares = {"texture": 1.0 if texture is None else texture, "strength": strength}
-        painters = painter.every(model, preserve_color=preserve_color, **shares)
+        painters = painter.every(model, texture, strength=strength, preserve_color=preserve_color)
         paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
     else:
         paint = painter.choose(

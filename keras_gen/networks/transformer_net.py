@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import keras
 
 from keras_gen.layers import Conv2D
+from keras_gen.layers.calm_styles import CalmStyles
 from keras_gen.layers.style_texture import StyleTexture2D
 from keras_gen.networks.style_blocks import (
     BLOCKS,
@@ -21,8 +20,6 @@ from keras_gen.networks.style_blocks import (
     painted,
 )
 
-#: What may be painted beside the photograph.
-PATTERNS = ("noise", "textures", "grain")
 #: Pixels of an image to the longest wave of a texture: strokes, but no patches of colour.
 LONGEST_WAVE = 48
 #: Pixels of an image to the standard deviation of a texture's parts, which are all as strong: no stamps.
@@ -36,7 +33,8 @@ def transformer_net(
     separable: bool = False,
     blocks: int = BLOCKS,
     coarse_blocks: int = COARSE_BLOCKS,
-    patterns: str = "textures",
+    textured: bool = True,
+    calm: bool = False,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks there and at an eighth, and up by resize.
 
@@ -55,53 +53,35 @@ def transformer_net(
             and weights, for phones.
         blocks: number of residual blocks at a quarter of the size.
         coarse_blocks: number of those at an eighth of the size.
-        patterns: what else than the photograph is painted: "noise"; "textures", which each style learns, and
-            noise; or "grain", over calm pictures that neither is in.
+        textured: whether each style has a texture. It stands still where a film moves.
+        calm: whether each style has scales and offsets of its own for pictures without patterns. They learn
+            nothing where all photographs are painted with patterns.
 
     Returns:
         A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
-        styles (batch, styles), to images of the same shape, in [-1, 1].
-
-    Raises:
-        ValueError: other patterns.
+        styles (batch, styles), to images of the same shape, in (-1, 1).
 
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
     A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
     """
-    if patterns not in PATTERNS:
-        raise ValueError(f"patterns must be one of {', '.join(PATTERNS)}; received {patterns!r}.")
     images = keras.Input((None, None, 3), name="images")
     weights = keras.Input((styles,), name="weights")
 
-    channels, grained = block_channels(width), patterns == "grain"
-    x = normalized(convolution(images, width, 5, "down1", 2), weights, "down1")
-    noise = 0 if grained else NOISE
-    x = normalized(convolution(x, channels - noise, 3, "down2", 2), weights, "down2")
-    if noise:
-        x = noised(x)
-    if patterns == "textures":
-        x = _textured(x, weights)
-    outputs = painted(
-        x,
-        weights,
-        width=width,
-        separable=separable,
-        blocks=blocks,
-        coarse_blocks=coarse_blocks,
-        grained=grained,
-    )
+    style = CalmStyles(name="calm")(weights) if calm else weights
+    channels = block_channels(width)
+    x = normalized(convolution(images, width, 5, "down1", 2), style, "down1")
+    x = normalized(convolution(x, channels - NOISE, 3, "down2", 2), style, "down2")
+    x = noised(x)
+    if textured:
+        learned = PERIOD // STRIDE // 2  # pixels of a texture's side
+        longest, even = LONGEST_WAVE // STRIDE // 2, EVEN / STRIDE / 2
+        layer = StyleTexture2D(
+            styles, period=learned, stride=STRIDE, longest=longest, even=even, name="texture"
+        )
+        texture = layer([x, weights])
+        # Textures begin with nothing, so the kernel does not: of two zeros neither would ever be learned.
+        spread = keras.initializers.RandomNormal(stddev=0.3)
+        texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
+        x = keras.layers.Add(name="texture_added")([x, texture])
+    outputs = painted(x, style, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks)
     return keras.Model([images, weights], outputs, name="transformer_net")
-
-
-def _textured(x: Any, weights: Any) -> Any:
-    """Features (batch, height, width, channels), and the textures of styles by their weights, added."""
-    learned = PERIOD // STRIDE // 2  # pixels of a texture's side
-    longest, even = LONGEST_WAVE // STRIDE // 2, EVEN / STRIDE / 2
-    layer = StyleTexture2D(
-        weights.shape[-1], period=learned, stride=STRIDE, longest=longest, even=even, name="texture"
-    )
-    texture = layer([x, weights])
-    # Textures begin with nothing, so the kernel does not: of two zeros neither would ever be learned.
-    spread = keras.initializers.RandomNormal(stddev=0.3)
-    texture = Conv2D(x.shape[-1], 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
-    return keras.layers.Add(name="texture_added")([x, texture])

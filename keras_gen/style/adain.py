@@ -275,7 +275,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         image: np.ndarray,
         style: np.ndarray | Sequence[np.ndarray],
         strength: float = 1.0,
-        texture: float = 1.0,
+        texture: float | None = None,
         *,
         weights: Sequence[float] | None = None,
         masks: Sequence[np.ndarray] | None = None,
@@ -287,7 +287,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             style: a painting, float32 (any height, any width, 3) in [-1, 1], or several; of more than 512
                 pixels it is reduced to that.
             strength: from 0, the image as it is, to 1.
-            texture: grain where the image is plain: from 0, calm skies, to 1.
+            texture: grain where the image is plain: from 0, calm skies, to 1; None is `default_texture`.
             weights: of several paintings, at least 0; equal where None.
             masks: instead of weights: for each painting (height, width), at least 0, the share that its
                 picture has of each pixel; where a mask ends at once, so does the picture.
@@ -305,7 +305,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
             raise ValueError("style must be a painting or more; received none.")
         if weights is not None and masks is not None:
             raise ValueError("Blend paintings by weights, or by masks: give one of them.")
-        check_shares(strength=strength, texture=texture)
+        check_shares(strength=strength)
+        texture = self.texture_of(texture)
         shares = self._shares(len(paintings), weights, masks, image.shape[:2])
         content = self._encode(tf.constant(image[None]))
         exchanged = [adain(content, self._encode(reduced(tf.constant(one[None])))) for one in paintings]

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.layers.calm_styles import with_calm
 from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
@@ -113,7 +114,7 @@ class FastStyleTransfer(FeedForwardStyle):
         self.network = network
         self._check_network()
         for tap, channels in self.features.style_channels.items():
-            shape = (len(self.styles) * (2 if self.grained else 1), channels, channels)
+            shape = (len(self.styles) * (2 if self.calm else 1), channels, channels)
             weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=f"gram_{tap}")
             setattr(self, f"gram_{tap}", weight)
         self.built = True
@@ -148,7 +149,7 @@ class FastStyleTransfer(FeedForwardStyle):
                 f"{', '.join(paintings)}."
             )
         targets = [checked(paintings[style], f"painting {style}") for style in self.styles]
-        if self.grained:
+        if self.calm:
             targets += [enlarged(painting) for painting in targets]
         grams: dict[str, list[np.ndarray]] = {tap: [] for tap in STYLE_TAPS}
         with self.distribute_strategy.scope():  # VGG's weights are made here, one for each replica
@@ -178,10 +179,8 @@ class FastStyleTransfer(FeedForwardStyle):
         images, weights, *others = examples
         origins, *motion = others or [None]
         texture = motion[0] if motion else None
-        targets = weights
-        if self.grained:  # the paintings, and after them the enlarged ones
-            strength = tf.ones(()) if texture is None else texture[:, None]
-            targets = tf.concat([strength * weights, (1 - strength) * weights], -1)
+        with PatternStrength(texture):
+            targets = with_calm(weights) if self.calm else weights
         grams = {
             tap: tf.einsum("bs,sij->bij", targets, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
@@ -252,7 +251,7 @@ class FastStyleTransfer(FeedForwardStyle):
         image: np.ndarray,
         style: str | int | Mapping[str, float] | Sequence[float] = 0,
         strength: float = 1.0,
-        texture: float = 1.0,
+        texture: float | None = None,
     ) -> np.ndarray:
         """Paints an image, or several of one size, in a style.
 
@@ -260,8 +259,8 @@ class FastStyleTransfer(FeedForwardStyle):
             image: float32 (height, width, 3) or (count, height, width, 3) in [-1, 1], of any size.
             style: a name, an index, or weights of a blend; see `style_weights`.
             strength: from 0, the image as it is, to 1.
-            texture: the grain of the style, strokes in plain parts among it, as the network has learned it:
-                from 0, none, to 1, which is nearest to the painting by VGG's features.
+            texture: strokes and grain that the style lays where the image is plain: from 0, calm skies, to 1,
+                which is nearest to the painting by VGG's features; None is `default_texture`.
 
         Returns:
             float32 of the image's shape, in [-1, 1].
@@ -276,7 +275,8 @@ class FastStyleTransfer(FeedForwardStyle):
         each = images.reshape(-1, *images.shape[-3:])
         for one in each:
             checked(one, "image")
-        check_shares(strength=strength, texture=texture)
+        check_shares(strength=strength)
+        texture = self.texture_of(texture)
         weights = self.style_weights(style)
         painted = np.stack([self._paint(one, weights, texture) for one in each])
         painted = painted.reshape(images.shape)

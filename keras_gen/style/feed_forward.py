@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_gen import optimizers
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.distribute import at_least_one, replica_count
-from keras_gen.layers.grain import GrainAdded
+from keras_gen.layers.calm_styles import CalmStyles
 from keras_gen.models.base import GenerativeModel
 from keras_gen.networks.style_blocks import MULTIPLE, PERIOD
 from keras_gen.random import RandomStream
@@ -27,6 +27,7 @@ from keras_gen.style.perceptual import (
     style_losses,
     tone_losses,
 )
+from keras_gen.style.pictures import check_shares
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
@@ -100,9 +101,24 @@ class FeedForwardStyle(GenerativeModel):
         self.log_names = (*losses, "model_gradient_norm")
 
     @property
-    def grained(self) -> bool:
-        """Whether its pictures are calm ones, with grain over them."""
-        return any(isinstance(layer, GrainAdded) for layer in self.network._flatten_layers())
+    def calm(self) -> bool:
+        """Whether its styles have scales and offsets of their own for calm pictures."""
+        return any(isinstance(layer, CalmStyles) for layer in self.network._flatten_layers())
+
+    @property
+    def default_texture(self) -> float:
+        """How strong noise and texture are unless it is said: 0 if it has learned calm pictures, else 1."""
+        return 0.0 if self.calm else 1.0
+
+    def texture_of(self, texture: float | None) -> float:
+        """How strong noise and texture are: as said, from 0 to 1, or `default_texture` where None.
+
+        Raises:
+            ValueError: it is out of range.
+        """
+        texture = self.default_texture if texture is None else texture
+        check_shares(texture=texture)
+        return texture
 
     @property
     def players(self):

@@ -24,7 +24,6 @@ EIGHT_STYLES = "eight-styles"
 #: The models in the package.
 PACKAGED = (EIGHT_STYLES, "adain")
 _LARGE = 4096  # numbers of a kernel
-_PATTERNS = {"texture": "textures", "grain_added": "grain"}  # by the layer that only such networks have
 
 
 def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyleTransfer:
@@ -55,7 +54,7 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
     if "styles" in config:
-        options = {"patterns": "noise", "coarse_blocks": 0, **config["network"]}
+        options = {"textured": False, "calm": False, "coarse_blocks": 0, **config["network"]}
         network = transformer_net(len(config["styles"]), **options)
         _set_weights(path, weights, network)
         return FastStyleTransfer(network, config["styles"], seed=0)
@@ -127,7 +126,8 @@ def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any
     options = {
         "width": layers["down1"].filters,
         **_blocks(layers),
-        "patterns": next((kind for name, kind in _PATTERNS.items() if name in layers), "noise"),
+        "textured": "texture" in layers,
+        "calm": "calm" in layers,
     }
     return {"styles": list(model.styles), "network": options}, model.sampler.weights
 

@@ -145,13 +145,14 @@ def load(path: Path) -> Any:
     return model
 
 
-def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **options: Any) -> Painter:
+def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, **options: Any) -> Painter:
     """Paints in one style of a `FastStyleTransfer`, or in a blend of several, at any size.
 
     Args:
         model: The model.
         styles: Weights by name; a beginning of a name is enough.
-        texture: Grain, strokes in plain parts among it, as the model has learned it: from 0, none, to 1.
+        texture: Strokes and grain where a picture is plain: from 0, calm skies, to 1; None is the model's
+            `default_texture`.
         **options: Of `Painter`.
 
     Raises:
@@ -162,10 +163,9 @@ def fast(model: Any, styles: Mapping[str, float], texture: float = 1.0, **option
     from keras_gen.layers import PatternStrength
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style.borders import MARGIN
-    from keras_gen.style.pictures import check_shares
     from keras_gen.style.tiles import Tiled
 
-    check_shares(texture=texture)
+    texture = model.texture_of(texture)
     blend: dict[str, float] = {}
     for name, weight in styles.items():
         full = find_style(name, model.styles)
@@ -183,7 +183,7 @@ def adain(
     model: Any,
     paintings: Mapping[str, np.ndarray],
     weights: Sequence[float],
-    texture: float = 1.0,
+    texture: float | None = None,
     **options: Any,
 ) -> Painter:
     """Paints in the style of any paintings by one pass of an `AdaINStyleTransfer`, at any size.
@@ -192,7 +192,8 @@ def adain(
         model: The model.
         paintings: float32 (height, width, 3) in [-1, 1], by file; their strokes come out at their size.
         weights: Of the paintings.
-        texture: Grain where a picture is plain: from 0, calm skies, to 1.
+        texture: Grain where a picture is plain: from 0, calm skies, to 1; None is the model's
+            `default_texture`.
         **options: Of `Painter`.
 
     Raises:
@@ -204,10 +205,9 @@ def adain(
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style import adain as exchanged
     from keras_gen.style.borders import MARGIN, reflected
-    from keras_gen.style.pictures import check_shares
     from keras_gen.style.tiles import Tiled
 
-    check_shares(texture=texture)
+    texture = model.texture_of(texture)
     encoder, decode = model.sampler.encoder, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
@@ -281,7 +281,7 @@ def choose(
         method: One of `METHODS`; None takes "fast" for names and "adain" for paintings.
         model: A run or file, as `load` reads, in place of the package's weights.
         optimization: Options of "gatys", "steps" and "backbone", which no other method takes.
-        texture: Of "fast" and "adain", 1 where None; "gatys" takes none.
+        texture: Of "fast" and "adain", the model's `default_texture` where None; "gatys" takes none.
         **options: Of `Painter`.
 
     Raises:
@@ -310,7 +310,6 @@ def choose(
             raise ValueError("The method gatys optimizes the picture itself: leave out --model, or --method.")
         paintings, shares = _paintings(weights, None)
         return gatys(paintings, shares, **(optimization or {}), **options)
-    texture = 1.0 if texture is None else texture
     if optimization:
         given = " and ".join(f"--{name}" for name in optimization)
         raise ValueError(f"Only optimizing the picture takes {given}: add --method gatys.")
@@ -344,7 +343,7 @@ def _paintings(
     return {file: load_image(file, max_size=longest) for file in weights}, list(weights.values())
 
 
-def every(model: Path | None = None, texture: float = 1.0, **options: Any) -> dict[str, Painter]:
+def every(model: Path | None = None, texture: float | None = None, **options: Any) -> dict[str, Painter]:
     """A painter for each style of the package, or of a model of one's own, by name; see `fast`."""
     from keras_gen.style import pretrained
 

@@ -140,9 +140,8 @@ def train_style(
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:
             say(reason)
-            # Calm pictures are what a temporal weight teaches, and without them there is nothing below grain.
-            patterns = "grain" if temporal_weight > 0 else "textures"
-            network = transformer_net(len(paintings), width=width, separable=separable, patterns=patterns)
+            calm = temporal_weight > 0  # else it would learn nothing of calm pictures
+            network = transformer_net(len(paintings), width=width, separable=separable, calm=calm)
         model = FastStyleTransfer(
             network,
             list(paintings),

@@ -35,8 +35,8 @@ def _averaged_gan():
     return model
 
 
-def _fast(patterns="textures"):
-    network = transformer_net(3, width=8, separable=True, blocks=1, patterns=patterns)
+def _fast(calm=False):
+    network = transformer_net(3, width=8, separable=True, blocks=1, calm=calm)
     for weight in network.weights:  # as if trained: no two styles alike
         if weight.path.endswith(("gamma", "beta")):
             weight.assign(weight + np.random.default_rng(weight.shape[1]).normal(0, 0.5, weight.shape))
@@ -55,7 +55,7 @@ MAKERS = {
     "conditional-vae": functools.partial(_vae, kg.ConditionalVAE, 3, num_classes=3),
     "vq-vae": _vq_vae,
     "fast": _fast,
-    "grained": functools.partial(_fast, "grain"),
+    "calm": functools.partial(_fast, calm=True),
     "adain": _adain,
 }
 

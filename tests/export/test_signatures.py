@@ -93,7 +93,7 @@ def test_codes(models):
 
 
 @pytest.mark.parametrize(
-    ("name", "size"), [("fast", (37, 50)), ("fast", (64, 64)), ("fast", (5, 9)), ("grained", (37, 50))]
+    ("name", "size"), [("fast", (37, 50)), ("fast", (64, 64)), ("fast", (5, 9)), ("calm", (37, 50))]
 )
 def test_fast_style_of_any_size(models, name, size):
     model = models(name)

@@ -163,8 +163,21 @@ def test_texture_goes_from_none_to_the_learned_one():
     np.testing.assert_array_equal(model.stylize(image, 0, texture=0), calm)
 
 
+def test_who_has_learned_calm_pictures_paints_them():
+    keras.utils.set_random_seed(0)
+    network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
+    for weight in network.weights:  # two of the four rows are the calm styles'
+        if "normalization" in weight.path:
+            weight.assign_add(np.random.default_rng(weight.shape[1]).normal(0, 0.3, weight.shape))
+    model, image = FastStyleTransfer(network, ["stripes", "plain"], features=RANDOM), photographs(1)[0]
+    assert model.default_texture == 0
+    np.testing.assert_array_equal(model.stylize(image, 1), model.stylize(image, 1, texture=0))
+    assert np.abs(model.stylize(image, 1) - model.stylize(image, 1, texture=1)).mean() > 0.02
+    assert fast_model().default_texture == 1
+
+
 def test_calm_pictures_have_the_strokes_of_the_painting_at_twice_its_size():
-    network = transformer_net(2, width=8, separable=True, blocks=1, patterns="grain")
+    network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
     options = {"temporal_weight": 1.0, "features": RANDOM, "seed": 0}
     model = FastStyleTransfer(network, ["stripes", "plain"], **options)
     model.adapt(paintings())
@@ -254,8 +267,8 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
     np.savez(tmp_path / "older.npz", **stored)
     with pytest.raises(ValueError, match=r"older\.npz holds other weights than its network has"):
         pretrained(tmp_path / "older.npz")
-    for patterns in ("noise", "grain"):
-        other = FastStyleTransfer(transformer_net(2, width=8, blocks=1, patterns=patterns), ["a", "b"])
+    for options in ({"textured": False}, {"calm": True}):
+        other = FastStyleTransfer(transformer_net(2, width=8, blocks=1, **options), ["a", "b"])
         pack(other, tmp_path / "other.npz")
         picture = pretrained(tmp_path / "other.npz").stylize(image, 1, texture=0.5)
         np.testing.assert_allclose(picture, other.stylize(image, 1, texture=0.5), atol=0.02)
@@ -270,7 +283,7 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
 def test_files_from_before_coarse_blocks_and_short_textures_are_read(tmp_path):
     network = transformer_net(2, width=8, separable=True, blocks=1, coarse_blocks=0)
     model = FastStyleTransfer(network, ["stripes", "plain"])
-    options = {"width": 8, "separable": True, "blocks": 1, "patterns": "textures"}
+    options = {"width": 8, "separable": True, "blocks": 1, "textured": True}
     config = {"styles": ["stripes", "plain"], "network": options}
     weights = {f"weight_{i}": weight.astype("float16") for i, weight in enumerate(network.get_weights())}
     np.savez(tmp_path / "old.npz", config=np.array(json.dumps(config)), **weights)

@@ -59,7 +59,7 @@ def test_what_is_moved_in_is_mirrored():
 
 def fast_model(weight):
     keras.utils.set_random_seed(0)
-    network = transformer_net(2, width=8, separable=True, blocks=1, patterns="noise")
+    network = transformer_net(2, width=8, separable=True, blocks=1, textured=False)
     model = FastStyleTransfer(
         network, ["stripes", "plain"], temporal_weight=weight, features={"backbone": "random"}, seed=3
     )
