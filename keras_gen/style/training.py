@@ -141,7 +141,9 @@ def train_style(
         with precision.scope(precision_name) as reason:
             say(reason)
             calm = temporal_weight > 0  # else it would learn nothing of calm pictures
-            network = transformer_net(len(paintings), width=width, separable=separable, calm=calm)
+            network = transformer_net(
+                len(paintings), width=width, separable=separable, calm=calm, grained=True
+            )
         model = FastStyleTransfer(
             network,
             list(paintings),
