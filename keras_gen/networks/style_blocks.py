@@ -10,7 +10,6 @@ from keras_gen.layers import Conv2D, DepthwiseConv2D
 from keras_gen.layers.bilinear_up_sampling import BilinearUpSampling2D
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.fixed_noise import FixedNoise2D
-from keras_gen.layers.grain import GrainAdded
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
 
 #: Residual blocks of a network at a quarter of the size, and those at an eighth.
@@ -23,8 +22,6 @@ MULTIPLE = 8
 PERIOD = 512
 #: Channels of noise beside the features.
 NOISE = 4
-#: Channels, those of noise beside the picture's features, and blocks at a quarter of the size, of a grain.
-GRAIN_CHANNELS, GRAIN_NOISE, GRAIN_COARSE_BLOCKS = 48, 8, 3
 
 
 def block_channels(width: int) -> int:
@@ -82,57 +79,24 @@ def _depthwise(x: Any, name: str, strides: int = 1) -> Any:
     return layer(x)
 
 
-def coarse(x: Any, style: Any, *, separable: bool, blocks: int, name: str = "coarse") -> Any:
+def coarse(x: Any, style: Any, *, separable: bool, blocks: int) -> Any:
     """Features, and what residual blocks of half their size make of them added: large strokes cost little.
 
     Args:
         x: features (batch, height, width, channels), of even height and width.
         style, separable: as for `residual`; the ways down and up are light in any case.
         blocks: how many.
-        name: what the names of the layers begin with.
     """
-    y = convolution(_depthwise(x, f"{name}_down", 2), x.shape[-1], 1, f"{name}_down")
-    y = normalized(y, style, f"{name}_down")
+    y = convolution(_depthwise(x, "coarse_down", 2), x.shape[-1], 1, "coarse_down")
+    y = normalized(y, style, "coarse_down")
     for i in range(1, blocks + 1):
-        y = residual(y, style, f"{name}{i}", separable)
-    y = normalized(convolution(y, x.shape[-1], 1, f"{name}_up"), style, f"{name}_up", rectified=False)
-    y = BilinearUpSampling2D(name=f"{name}_resized")(y)
-    return keras.layers.Add(name=f"{name}_added")([x, y])
+        y = residual(y, style, f"coarse{i}", separable)
+    y = normalized(convolution(y, x.shape[-1], 1, "coarse_up"), style, "coarse_up", rectified=False)
+    y = BilinearUpSampling2D(name="coarse_resized")(y)
+    return keras.layers.Add(name="coarse_added")([x, y])
 
 
-def grain(x: Any, style: Any, *, separable: bool) -> Any:
-    """A picture's grain, before `GrainAdded` bounds it: by residual blocks at half its size, and a quarter.
-
-    Args:
-        x: features that the picture was painted from, (batch, height / 2, width / 2, channels).
-        style, separable: as for `residual`.
-
-    Returns:
-        (batch, height, width, 3).
-    """
-    noise = FixedNoise2D(GRAIN_NOISE, PERIOD // 2, stride=2, seed=1, name="grain_noise")
-    x = normalized(convolution(noise(x), GRAIN_CHANNELS, 3, "grain_in"), style, "grain_in")
-    x = residual(x, style, "grain1", separable)
-    x = coarse(x, style, separable=separable, blocks=GRAIN_COARSE_BLOCKS, name="grain_coarse")
-    x = residual(x, style, "grain2", separable)
-    return ResizeConvolution2D(3, 5, kernel_initializer=_faint(), name="grain_out")(x)
-
-
-def _faint() -> keras.initializers.Initializer:
-    """Small at first: a saturated tanh learns slowly."""
-    return keras.initializers.VarianceScaling(0.1, "fan_avg", "uniform")
-
-
-def painted(
-    x: Any,
-    style: Any,
-    *,
-    width: int,
-    separable: bool,
-    blocks: int,
-    coarse_blocks: int,
-    grain_style: Any = None,
-) -> Any:
+def painted(x: Any, style: Any, *, width: int, separable: bool, blocks: int, coarse_blocks: int) -> Any:
     """A picture of features: residual blocks, and up by resize and convolution, the last linear.
 
     Args:
@@ -143,20 +107,17 @@ def painted(
         blocks: how many, at this size.
         coarse_blocks: how many in `coarse`, half way through the others, of which there are some; 0 leaves it
             out.
-        grain_style: as `style`, for the picture's `grain`; None leaves it out.
 
     Returns:
-        (batch, height, width, 3) in [-1, 1].
+        (batch, height, width, 3) in (-1, 1).
     """
     for i in range(1, blocks + 1):
         x = residual(x, style, f"block{i}", separable)
         if coarse_blocks and i == (blocks + 1) // 2:
             x = coarse(x, style, separable=separable, blocks=coarse_blocks)
-    up = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), style, "up1")
-    x = normalized(convolution(up, 3 * width // 2, 3, "detail"), style, "detail")
-    picture = ResizeConvolution2D(3, 5, kernel_initializer=_faint(), name="up2")(x)
-    picture = keras.layers.Activation("tanh", dtype="float32", name="outputs")(picture)
-    if grain_style is None:
-        return picture
-    over = grain(keras.layers.Concatenate(name="grain_joined")([up, x]), grain_style, separable=separable)
-    return GrainAdded(dtype="float32", name="grain_added")([picture, over])
+    x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), style, "up1")
+    x = normalized(convolution(x, 3 * width // 2, 3, "detail"), style, "detail")
+    # Small at first: a saturated tanh learns slowly.
+    faint = keras.initializers.VarianceScaling(0.1, "fan_avg", "uniform")
+    x = ResizeConvolution2D(3, 5, kernel_initializer=faint, name="up2")(x)
+    return keras.layers.Activation("tanh", dtype="float32", name="outputs")(x)

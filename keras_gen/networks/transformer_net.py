@@ -35,7 +35,6 @@ def transformer_net(
     coarse_blocks: int = COARSE_BLOCKS,
     textured: bool = True,
     calm: bool = False,
-    grained: bool = False,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks there and at an eighth, and up by resize.
 
@@ -58,11 +57,9 @@ def transformer_net(
         calm: whether each style has scales and offsets of its own for pictures without patterns. They learn
             nothing where all photographs are painted with patterns.
 
-        grained: whether a network beside the last layers adds grain, of 16 of 255 levels at most.
-
     Returns:
         A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
-        styles (batch, styles), to images of the same shape, in [-1, 1].
+        styles (batch, styles), to images of the same shape, in (-1, 1).
 
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
     A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
@@ -86,13 +83,5 @@ def transformer_net(
         spread = keras.initializers.RandomNormal(stddev=0.3)
         texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
         x = keras.layers.Add(name="texture_added")([x, texture])
-    outputs = painted(
-        x,
-        style,
-        width=width,
-        separable=separable,
-        blocks=blocks,
-        coarse_blocks=coarse_blocks,
-        grain_style=weights if grained else None,
-    )
+    outputs = painted(x, style, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks)
     return keras.Model([images, weights], outputs, name="transformer_net")

@@ -24,8 +24,6 @@ EIGHT_STYLES = "eight-styles"
 #: The models in the package.
 PACKAGED = (EIGHT_STYLES, "adain")
 _LARGE = 4096  # numbers of a kernel
-# What networks lacked before there was a choice.
-_LACKING = {"textured": False, "calm": False, "grained": False, "coarse_blocks": 0}
 
 
 def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyleTransfer:
@@ -56,7 +54,8 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
     if "styles" in config:
-        network = transformer_net(len(config["styles"]), **{**_LACKING, **config["network"]})
+        options = {"textured": False, "calm": False, "coarse_blocks": 0, **config["network"]}
+        network = transformer_net(len(config["styles"]), **options)
         _set_weights(path, weights, network)
         return FastStyleTransfer(network, config["styles"], seed=0)
     encoder = small_encoder(**config["encoder"])
@@ -129,7 +128,6 @@ def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any
         **_blocks(layers),
         "textured": "texture" in layers,
         "calm": "calm" in layers,
-        "grained": "grain_added" in layers,
     }
     return {"styles": list(model.styles), "network": options}, model.sampler.weights
 

@@ -141,9 +141,7 @@ def train_style(
         with precision.scope(precision_name) as reason:
             say(reason)
             calm = temporal_weight > 0  # else it would learn nothing of calm pictures
-            network = transformer_net(
-                len(paintings), width=width, separable=separable, calm=calm, grained=True
-            )
+            network = transformer_net(len(paintings), width=width, separable=separable, calm=calm)
         model = FastStyleTransfer(
             network,
             list(paintings),

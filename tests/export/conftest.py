@@ -36,7 +36,7 @@ def _averaged_gan():
 
 
 def _fast(calm=False):
-    network = transformer_net(3, width=8, separable=True, blocks=1, calm=calm, grained=calm)
+    network = transformer_net(3, width=8, separable=True, blocks=1, calm=calm)
     for weight in network.weights:  # as if trained: no two styles alike
         if weight.path.endswith(("gamma", "beta")):
             weight.assign(weight + np.random.default_rng(weight.shape[1]).normal(0, 0.5, weight.shape))
