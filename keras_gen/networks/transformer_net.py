@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 
 from keras_gen.layers import Conv2D
-from keras_gen.layers.calm_styles import CalmStyles
+from keras_gen.layers.pattern_blend import PatternBlend
 from keras_gen.layers.style_texture import StyleTexture2D
 from keras_gen.networks.style_blocks import (
     BLOCKS,
@@ -54,8 +56,8 @@ def transformer_net(
         blocks: number of residual blocks at a quarter of the size.
         coarse_blocks: number of those at an eighth of the size.
         textured: whether each style has a texture. It stands still where a film moves.
-        calm: whether each style has scales and offsets of its own for pictures without patterns. They learn
-            nothing where all photographs are painted with patterns.
+        calm: whether a second network, without noise and textures, paints where patterns are to be left out.
+            It learns nothing where all photographs are painted with patterns.
 
     Returns:
         A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
@@ -64,14 +66,24 @@ def transformer_net(
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
     A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
     """
+    sizes = {"width": width, "separable": separable, "blocks": blocks, "coarse_blocks": coarse_blocks}
+    network = _network(styles, noise=NOISE, textured=textured, **sizes)
+    if not calm:
+        return network
+    blend = PatternBlend(network, _network(styles, noise=0, textured=False, **sizes), name="blend")
+    inputs = [keras.Input(each.shape[1:], name=each.name) for each in network.inputs]
+    return keras.Model(inputs, blend(inputs), name="transformer_net")
+
+
+def _network(styles: int, *, width: int, noise: int, textured: bool, **blocks: Any) -> keras.Model:
     images = keras.Input((None, None, 3), name="images")
     weights = keras.Input((styles,), name="weights")
 
-    style = CalmStyles(name="calm")(weights) if calm else weights
     channels = block_channels(width)
-    x = normalized(convolution(images, width, 5, "down1", 2), style, "down1")
-    x = normalized(convolution(x, channels - NOISE, 3, "down2", 2), style, "down2")
-    x = noised(x)
+    x = normalized(convolution(images, width, 5, "down1", 2), weights, "down1")
+    x = normalized(convolution(x, channels - noise, 3, "down2", 2), weights, "down2")
+    if noise:
+        x = noised(x)
     if textured:
         learned = PERIOD // STRIDE // 2  # pixels of a texture's side
         longest, even = LONGEST_WAVE // STRIDE // 2, EVEN / STRIDE / 2
@@ -83,5 +95,5 @@ def transformer_net(
         spread = keras.initializers.RandomNormal(stddev=0.3)
         texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
         x = keras.layers.Add(name="texture_added")([x, texture])
-    outputs = painted(x, style, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks)
+    outputs = painted(x, weights, width=width, **blocks)
     return keras.Model([images, weights], outputs, name="transformer_net")

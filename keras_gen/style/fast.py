@@ -9,7 +9,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.calm_styles import with_calm
 from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
@@ -179,8 +178,10 @@ class FastStyleTransfer(FeedForwardStyle):
         images, weights, *others = examples
         origins, *motion = others or [None]
         texture = motion[0] if motion else None
-        with PatternStrength(texture):
-            targets = with_calm(weights) if self.calm else weights
+        targets = weights
+        if self.calm:  # those of the paintings, and after them of the enlarged ones
+            share = tf.ones(()) if texture is None else texture[:, None]
+            targets = tf.concat([share * weights, (1 - share) * weights], -1)
         grams = {
             tap: tf.einsum("bs,sij->bij", targets, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
@@ -286,21 +287,20 @@ class FastStyleTransfer(FeedForwardStyle):
         network = self.sampler
         if getattr(self, "_painter_network", None) is not network:
             self._painter_network = network
+            shapes = (1, None, None, 3), (1, len(self.styles)), ()
 
-            @tf.function(
-                autograph=False,
-                input_signature=[
-                    tf.TensorSpec((1, None, None, 3)),
-                    tf.TensorSpec((1, len(self.styles))),
-                    tf.TensorSpec(()),
-                ],
-            )
-            def paint(images, weights, texture):
-                return _painted(network, images, weights, False, texture=texture)
+            def function(known: float | None) -> tf.types.experimental.PolymorphicFunction:
+                def paint(images, weights, texture):
+                    texture = texture if known is None else known
+                    return _painted(network, images, weights, False, texture=texture)
 
-            self._painter = paint
+                return tf.function(paint, [tf.TensorSpec(shape) for shape in shapes], autograph=False)
+
+            # Of a strength that is known while it is traced only one of two networks is computed.
+            self._painters = {known: function(known) for known in (0.0, 1.0, None)}
+        paint = self._painters[texture if texture in (0, 1) else None]
         inputs = tf.constant(image[None]), tf.constant(weights[None]), tf.constant(texture, tf.float32)
-        return self._painter(*inputs)[0].numpy()
+        return paint(*inputs)[0].numpy()
 
     # Saving.
 

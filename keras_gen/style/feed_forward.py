@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_gen import optimizers
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.distribute import at_least_one, replica_count
-from keras_gen.layers.calm_styles import CalmStyles
+from keras_gen.layers.pattern_blend import PatternBlend
 from keras_gen.models.base import GenerativeModel
 from keras_gen.networks.style_blocks import MULTIPLE, PERIOD
 from keras_gen.random import RandomStream
@@ -102,8 +102,8 @@ class FeedForwardStyle(GenerativeModel):
 
     @property
     def calm(self) -> bool:
-        """Whether its styles have scales and offsets of their own for calm pictures."""
-        return any(isinstance(layer, CalmStyles) for layer in self.network._flatten_layers())
+        """Whether it has a network of its own for calm pictures."""
+        return any(isinstance(layer, PatternBlend) for layer in self.network._flatten_layers())
 
     @property
     def default_texture(self) -> float:

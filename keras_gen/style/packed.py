@@ -121,13 +121,16 @@ def _scaled_over(variable: Any) -> tuple[int, ...] | None:
 
 def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any]]:
     layers = {layer.name: layer for layer in model.network.layers}
+    calm = "blend" in layers
+    if calm:
+        layers = {layer.name: layer for layer in layers["blend"].patterned.layers}
     if "down1" not in layers:
         raise ValueError("Only a transformer_net can be packed.")
     options = {
         "width": layers["down1"].filters,
         **_blocks(layers),
         "textured": "texture" in layers,
-        "calm": "calm" in layers,
+        "calm": calm,
     }
     return {"styles": list(model.styles), "network": options}, model.sampler.weights
 
