@@ -82,11 +82,12 @@ def halo(height=64, width=64):
 
 def test_blotches_are_measured_by_their_edges():
     plain = np.zeros((1, 64, 64, 3), "float32")
-    edge = 4 * 0.6  # of two squares' sides of the blotch, on two sides of it
-    np.testing.assert_allclose(blotch_losses(halo(), plain), 2 * edge / (7 * 8), rtol=1e-5)
+    # Of two squares of 8 pixels along each side, and of eight of 2 pixels, on all four sides of it.
+    edges = 4 * 2 * 0.6 / (7 * 8) + 4 * 8 * 0.6 / (31 * 32)
+    np.testing.assert_allclose(blotch_losses(halo(), plain), edges, rtol=1e-5)
     np.testing.assert_allclose(blotch_losses(plain + 0.3, halo()), 0, atol=1e-7)
     both = blotch_losses(np.concatenate([halo(), plain]), np.concatenate([plain, plain]))
-    np.testing.assert_allclose(both, [2 * edge / (7 * 8), 0], rtol=1e-5)
+    np.testing.assert_allclose(both, [edges, 0], rtol=1e-5)
 
 
 def test_where_the_photograph_has_an_edge_a_picture_may():
@@ -98,9 +99,9 @@ def test_where_the_photograph_has_an_edge_a_picture_may():
         np.testing.assert_allclose(share, np.exp(-height / 0.05), rtol=1e-3)
 
 
-def test_strokes_are_no_blotches():
-    strokes = 0.5 * np.where(np.indices((1, 64, 64, 3)).sum(0) % 2, 1, -1)
-    np.testing.assert_allclose(blotch_losses(strokes, np.zeros_like(strokes)), 0, atol=1e-6)
+def test_grain_is_no_blotch():
+    grain = 0.5 * np.where(np.indices((1, 64, 64, 3)).sum(0) % 2, 1, -1)
+    np.testing.assert_allclose(blotch_losses(grain, np.zeros_like(grain)), 0, atol=1e-6)
 
 
 def test_features_are_computed_as_in_training():
