@@ -208,11 +208,10 @@ class FeedForwardStyle(GenerativeModel):
             "tone": tone_losses(pictures, images),
             "checkerboard": checkerboard_losses(pictures),
         }
-        if texture is not None:
-            parts["blotches"] = (1 - texture) * blotch_losses(pictures, images)
         loss = self.content_weight * parts["content"] + style_weight * parts["style"]
         loss += self.tone_weight * parts["tone"] + self.checkerboard_weight * parts["checkerboard"]
         if texture is not None:
+            parts["blotches"] = (1 - texture) * blotch_losses(pictures, images)
             loss += _BLOTCHES * parts["blotches"]
         variation = mean_variation(pictures)
         return {
