@@ -32,17 +32,18 @@ class PatternBlend(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         strength = pattern_strength()
-        if strength is None:
-            strength = 1.0
-        known = isinstance(strength, (int, float))
-        if known and strength == 0:
+        number = 1.0 if strength is None else strength if isinstance(strength, (int, float)) else None
+        if number == 0:
             return self.calm(inputs, training=training)
         with PatternStrength(1.0):
             patterned = self.patterned(inputs, training=training)
-        if known and strength == 1:
+        if number == 1:
             return patterned
         share = tf.reshape(tf.cast(strength, patterned.dtype), (-1, 1, 1, 1))
         return share * patterned + (1 - share) * self.calm(inputs, training=training)
+
+    def compute_output_spec(self, inputs: Any, training: bool | None = None) -> Any:
+        return self.calm.compute_output_spec(inputs)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.calm.compute_output_shape(input_shape)

@@ -44,8 +44,8 @@ class PatternStrength:
     It acts where the network is called or traced, in the thread that does so.
 
     Args:
-        strength: what patterns are multiplied by: a number, a scalar, or of each image of a batch, (batch,).
-            None leaves it as it is around the block.
+        strength: what patterns are multiplied by, or, by a `PatternBlend`, the whole picture with them: a
+            number, a scalar, or of each image of a batch, (batch,). None leaves it as it is around the block.
     """
 
     def __init__(self, strength: Any) -> None:

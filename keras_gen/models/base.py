@@ -217,8 +217,11 @@ class GenerativeModel(ReplicatedSteps):
         gradients = mean_over_replicas([tf.convert_to_tensor(gradient) for gradient, _ in connected])
         variables = [variable for _, variable in connected]
         squares = [tf.reduce_sum(tf.square(tf.cast(gradient, tf.float32))) for gradient in gradients]
-        names = [f"the gradient of the {player} by {variable.path}" for variable in variables]
-        finite = {f"{player}_loss": loss, **(checked or {}), **dict(zip(names, squares, strict=True))}
+        finite = {f"{player}_loss": loss, **(checked or {})}
+        for variable, square in zip(variables, squares, strict=True):
+            name = f"the gradient of the {player} by {variable.path}"
+            # Networks in one network may have weights of the same path.
+            finite[name] = finite[name] + square if name in finite else square
         norm = tf.sqrt(tf.add_n(squares))
         correction, logs, length = getattr(self, f"{player}_correction", None), {}, norm
         if correction is not None:

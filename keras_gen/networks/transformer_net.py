@@ -66,16 +66,16 @@ def transformer_net(
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
     A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
     """
-    sizes = {"width": width, "separable": separable, "blocks": blocks, "coarse_blocks": coarse_blocks}
-    network = _network(styles, noise=NOISE, textured=textured, **sizes)
+    options = {"width": width, "separable": separable, "blocks": blocks, "coarse_blocks": coarse_blocks}
+    patterned = _network(styles, noise=NOISE, textured=textured, **options)
     if not calm:
-        return network
-    blend = PatternBlend(network, _network(styles, noise=0, textured=False, **sizes), name="blend")
-    inputs = [keras.Input(each.shape[1:], name=each.name) for each in network.inputs]
+        return patterned
+    blend = PatternBlend(patterned, _network(styles, noise=0, textured=False, **options), name="blend")
+    inputs = [keras.Input(each.shape[1:], name=each.name) for each in patterned.inputs]
     return keras.Model(inputs, blend(inputs), name="transformer_net")
 
 
-def _network(styles: int, *, width: int, noise: int, textured: bool, **blocks: Any) -> keras.Model:
+def _network(styles: int, *, width: int, noise: int, textured: bool, **options: Any) -> keras.Model:
     images = keras.Input((None, None, 3), name="images")
     weights = keras.Input((styles,), name="weights")
 
@@ -95,5 +95,5 @@ def _network(styles: int, *, width: int, noise: int, textured: bool, **blocks: A
         spread = keras.initializers.RandomNormal(stddev=0.3)
         texture = Conv2D(channels, 1, use_bias=False, kernel_initializer=spread, name="textured")(texture)
         x = keras.layers.Add(name="texture_added")([x, texture])
-    outputs = painted(x, weights, width=width, **blocks)
+    outputs = painted(x, weights, width=width, **options)
     return keras.Model([images, weights], outputs, name="transformer_net")

@@ -237,13 +237,13 @@ class AdaINStyleTransfer(FeedForwardStyle):
         # As `stylize` does it: zeros within reach of the loss would tell the networks where a border is.
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
-        def paint(photographs):
+        def paint(photographs, texture):
             codes = network.encode(reflected(photographs, MULTIPLE), training)
             with ImageOrigin(origins), PatternStrength(texture):
                 pictures = network.decode(adain(codes, painting_codes), training)
             return cropped(pictures, photographs), codes
 
-        pictures, codes = paint(images)
+        pictures, codes = paint(images, texture)
         content, style = self.vgg_features(images), self.vgg_features(paintings)
         grams = {tap: gram_matrix(style[tap]) for tap in STYLE_TAPS}
         values = self.perceptual(pictures, images, content, grams, self.style_weight, texture)
@@ -257,7 +257,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 errors.append(tf.reduce_mean(relative_errors(found, wanted)))
             values["distillation"] = tf.add_n(errors) / 2
             values["loss"] += self.distillation_weight * values["distillation"]
-        return self.with_temporal(values, lambda moved: paint(moved)[0], pictures, motion)
+        return self.with_temporal(values, lambda moved: paint(moved, 0.0)[0], pictures, motion)
 
     # Painting.
 

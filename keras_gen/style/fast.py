@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.patterns import ImageOrigin, PatternStrength
+from keras_gen.layers.patterns import ImageOrigin, PatternStrength, pattern_strength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
@@ -180,38 +181,47 @@ class FastStyleTransfer(FeedForwardStyle):
         texture = motion[0] if motion else None
         targets = weights
         if self.calm:  # those of the paintings, and after them of the enlarged ones
-            share = tf.ones(()) if texture is None else texture[:, None]
+            strength = pattern_strength() if texture is None else texture
+            share = tf.reshape(tf.cast(1.0 if strength is None else strength, tf.float32), (-1, 1))
             targets = tf.concat([share * weights, (1 - share) * weights], -1)
         grams = {
             tap: tf.einsum("bs,sij->bij", targets, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
         }
 
-        def paint(photographs):
+        def paint(photographs, texture):
             return _painted(network, photographs, weights, training, origins, texture)
 
-        pictures = paint(images)
+        pictures = paint(images, texture)
         content = self.vgg_features(images)
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
         values = self.perceptual(pictures, images, content, grams, style_weight, texture)
-        return self.with_temporal(values, paint, pictures, motion)
+        return self.with_temporal(values, lambda moved: paint(moved, 0.0), pictures, motion)
 
     def fit(self, x=None, *args, **kwargs):
         """Trains on photographs: images (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
 
         Raises:
-            ValueError: no painting was seen, or images out of range.
+            ValueError: no painting was seen, images out of range, or a network for calm pictures, which
+                learns by a temporal weight alone, without one.
             FileNotFoundError: there are no weights for VGG.
             FloatingPointError: a loss or gradient that is not finite.
         """
         if not np.any(self.gram_relu1_2.numpy()):
             raise ValueError("The styles are not known yet: call adapt with the paintings before fit.")
+        if self.calm and not self.temporal_weight:
+            raise ValueError(
+                "The network has one for calm pictures, which learns by a temporal weight alone; received a "
+                "temporal_weight of 0: make the model with one above 0, e.g. 10, or the network without calm."
+            )
         return super().fit(x, *args, **kwargs)
 
     # Painting.
 
     def call(self, inputs, training=False):
-        """Images of (images, weights of the styles); sides are multiples of 8.
+        """Images of (images, weights of the styles), with all patterns; sides are multiples of 8.
+
+        `layers.PatternStrength` says otherwise.
 
         Raises:
             ValueError: sides that are not.
@@ -261,7 +271,8 @@ class FastStyleTransfer(FeedForwardStyle):
             style: a name, an index, or weights of a blend; see `style_weights`.
             strength: from 0, the image as it is, to 1.
             texture: strokes and grain that the style lays where the image is plain: from 0, calm skies, to 1,
-                which is nearest to the painting by VGG's features; None is `default_texture`.
+                which is nearest to the painting by VGG's features; None is `default_texture`. Between them,
+                a network that has one for calm pictures mixes two pictures, in twice the time.
 
         Returns:
             float32 of the image's shape, in [-1, 1].
@@ -289,16 +300,17 @@ class FastStyleTransfer(FeedForwardStyle):
             self._painter_network = network
             shapes = (1, None, None, 3), (1, len(self.styles)), ()
 
-            def function(known: float | None) -> tf.types.experimental.PolymorphicFunction:
+            @functools.cache
+            def painter(fixed: float | None) -> Callable[..., tf.Tensor]:
                 def paint(images, weights, texture):
-                    texture = texture if known is None else known
+                    texture = texture if fixed is None else fixed
                     return _painted(network, images, weights, False, texture=texture)
 
                 return tf.function(paint, [tf.TensorSpec(shape) for shape in shapes], autograph=False)
 
-            # Of a strength that is known while it is traced only one of two networks is computed.
-            self._painters = {known: function(known) for known in (0.0, 1.0, None)}
-        paint = self._painters[texture if texture in (0, 1) else None]
+            self._painter = painter
+        # Of a strength that is known while it is traced only one of two networks is computed.
+        paint = self._painter(texture if texture in (0, 1) else None)
         inputs = tf.constant(image[None]), tf.constant(weights[None]), tf.constant(texture, tf.float32)
         return paint(*inputs)[0].numpy()
 

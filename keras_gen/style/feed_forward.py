@@ -32,9 +32,9 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
-# The weight of blotches where a photograph is painted without patterns: with nothing to paint from but the
-# photograph, the weight of style makes them in skies.
-_BLOTCHES = 10.0
+# Where a photograph is painted without patterns: with nothing to paint from but the photograph, the weight of
+# style makes blotches in skies.
+_BLOTCH_WEIGHT = 10.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -117,7 +117,7 @@ class FeedForwardStyle(GenerativeModel):
         """
         texture = self.default_texture if texture is None else texture
         check_shares(texture=texture)
-        return texture
+        return float(texture)
 
     @property
     def players(self):
@@ -212,7 +212,7 @@ class FeedForwardStyle(GenerativeModel):
         loss += self.tone_weight * parts["tone"] + self.checkerboard_weight * parts["checkerboard"]
         if texture is not None:
             parts["blotches"] = (1 - texture) * blotch_losses(pictures, images)
-            loss += _BLOTCHES * parts["blotches"]
+            loss += _BLOTCH_WEIGHT * parts["blotches"]
         variation = mean_variation(pictures)
         return {
             "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
@@ -250,7 +250,7 @@ class FeedForwardStyle(GenerativeModel):
 
         Args:
             values: the other losses.
-            paint: from images to paintings.
+            paint: from images to paintings without patterns.
             pictures: the paintings of the images that were not moved.
             motion: what `motion` gave.
         """

@@ -24,6 +24,7 @@ EIGHT_STYLES = "eight-styles"
 #: The models in the package.
 PACKAGED = (EIGHT_STYLES, "adain")
 _LARGE = 4096  # numbers of a kernel
+_TEMPORAL = 10.0  # the temporal weight by which networks for calm pictures are trained further
 
 
 def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyleTransfer:
@@ -57,7 +58,8 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
         options = {"textured": False, "calm": False, "coarse_blocks": 0, **config["network"]}
         network = transformer_net(len(config["styles"]), **options)
         _set_weights(path, weights, network)
-        return FastStyleTransfer(network, config["styles"], seed=0)
+        weight = _TEMPORAL if options["calm"] else 0.0
+        return FastStyleTransfer(network, config["styles"], temporal_weight=weight, seed=0)
     encoder = small_encoder(**config["encoder"])
     decoder = style_decoder(**{"coarse_blocks": 0, **config["decoder"]})
     _set_weights(path, weights, encoder, decoder)

@@ -19,7 +19,7 @@ TONE = 16
 _CHECKER, _SQUARE = 4, 64
 # Pixels of the sides of the squares whose colours the blotch loss compares, of a weave and of a halo, and the
 # difference at an edge.
-_BLOTCHES, _EDGE = (2, 8), 0.05
+_BLOTCH_SIDES, _EDGE = (2, 8), 0.05
 
 
 def content_losses(features: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -102,7 +102,7 @@ def checkerboard_losses(pictures: tf.Tensor) -> tf.Tensor:
 def blotch_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     """How much colours change where the photograph's do not: float32 (batch,).
 
-    In squares of 2 and in squares of 8 pixels, added, so that grain is free: the mean absolute difference of
+    In squares of 2 and in squares of 8 pixels, added: the mean absolute difference of
     neighbours, of vertical and of horizontal ones, added, each weighted by `exp(-d / 0.05)`, where d is the
     largest difference of the photograph's channels there. A weave or clouds in a plain sky, halos beside
     lines and a frame along the border have some; strokes cost little where the photograph has edges.
@@ -116,7 +116,7 @@ def blotch_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
         return [tf.abs(coarse[:, 1:] - coarse[:, :-1]), tf.abs(coarse[:, :, 1:] - coarse[:, :, :-1])]
 
     parts = []
-    for side in _BLOTCHES:
+    for side in _BLOTCH_SIDES:
         for own, given in zip(steps(pictures, side), steps(photographs, side), strict=True):
             plain = tf.exp(-tf.reduce_max(given, -1) / _EDGE)
             parts.append(tf.reduce_mean(plain * tf.reduce_mean(own, -1), (1, 2)))

@@ -57,6 +57,7 @@ def test_a_saved_model_has_both(tmp_path):
 
 def test_images_are_not_rounded_before_the_networks():
     blend = _blend(dtype="mixed_bfloat16")
+    assert blend(keras.Input((6, 4, 3))).dtype == "float32"
     with PatternStrength(0.0):
         np.testing.assert_array_equal(blend(IMAGES), blend.calm(IMAGES))
     assert blend.compute_output_shape((2, 6, 4, 3)) == (2, 6, 4, 3)

@@ -168,9 +168,39 @@ def test_who_has_learned_calm_pictures_paints_them():
     network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
     model, image = FastStyleTransfer(network, ["stripes", "plain"], features=RANDOM), photographs(1)[0]
     assert model.default_texture == 0
+    for texture in (0, 1):
+        found = model.stylize(image, 1, texture=np.array(texture))
+        np.testing.assert_array_equal(found, model.stylize(image, 1, texture=float(texture)))
+    model.adapt(paintings())
+    with pytest.raises(ValueError, match="one for calm pictures, which learns by a temporal weight alone"):
+        model.fit(photographs(2))
     np.testing.assert_array_equal(model.stylize(image, 1), model.stylize(image, 1, texture=0))
     assert np.abs(model.stylize(image, 1) - model.stylize(image, 1, texture=1)).mean() > 0.02
     assert fast_model().default_texture == 1
+
+
+@pytest.mark.parametrize("name", ["patterned", "calm"])
+def test_a_gradient_that_is_not_finite_is_found_in_either_network(name):
+    """Their weights have the same paths."""
+    network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
+    model = FastStyleTransfer(network, ["stripes", "plain"], temporal_weight=1.0, features=RANDOM)
+    model.compile()
+    before = model.get_weights()
+
+    @tf.custom_gradient
+    def broken(kernel):
+        return tf.reduce_sum(kernel), lambda upstream: kernel * float("nan")
+
+    blend = network.get_layer("blend")
+    with tf.GradientTape() as tape:
+        kernels = {each: getattr(blend, each).get_layer("down1").kernel for each in ("patterned", "calm")}
+        loss = tf.add_n(
+            [(broken if each == name else tf.reduce_sum)(kernel.value) for each, kernel in kernels.items()]
+        )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="the gradient of the model by down1/kernel"):
+        model.update("model", loss, tape)
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_calm_pictures_have_the_strokes_of_the_painting_at_twice_its_size():
@@ -267,8 +297,11 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
     for options in ({"textured": False}, {"calm": True}):
         other = FastStyleTransfer(transformer_net(2, width=8, blocks=1, **options), ["a", "b"])
         pack(other, tmp_path / "other.npz")
-        picture = pretrained(tmp_path / "other.npz").stylize(image, 1, texture=0.5)
-        np.testing.assert_allclose(picture, other.stylize(image, 1, texture=0.5), atol=0.02)
+        again = pretrained(tmp_path / "other.npz")
+        for texture in (0.0, 0.5, 1.0):
+            picture = again.stylize(image, 1, texture=texture)
+            np.testing.assert_allclose(picture, other.stylize(image, 1, texture=texture), atol=0.02)
+    assert again.temporal_weight == 10  # it can be trained further
     plain, styled = keras.Input((None, None, 3)), keras.Input((2,))
     other = FastStyleTransfer(keras.Model([plain, styled], plain), ["a", "b"], features=RANDOM)
     with pytest.raises(ValueError, match="Only a transformer_net can be packed"):

@@ -72,20 +72,22 @@ def test_strength_and_colour_are_mixed_in_strips():
         painter.Painter(lambda image, progress: image, strength=2)
 
 
-def test_a_large_photograph_is_painted_as_a_whole_would_be():
-    """Tiles of a real network, its normalizations conditional, of which there are ten."""
+@pytest.mark.parametrize("texture", [1.0, 0.5])
+def test_a_large_photograph_is_painted_as_a_whole_would_be(texture):
+    """Tiles of a real network, its normalizations conditional, of which there are ten; and of two blended."""
     keras.utils.set_random_seed(0)
-    network = transformer_net(2, width=8, blocks=1, coarse_blocks=1)
-    textures = network.get_layer("texture").textures
+    network = transformer_net(2, width=8, blocks=1, coarse_blocks=1, calm=texture < 1)
+    textured = network if texture == 1 else network.get_layer("blend").patterned
+    textures = textured.get_layer("texture").textures
     textures.assign(np.random.default_rng(0).normal(0, 0.1, textures.shape))
     model = FastStyleTransfer(network, ["a", "b"])
     y, x = np.mgrid[:288, :560] / 560  # wider than the period of noise and textures
     smooth = 255 * np.dstack([x, y, (x + y) / 2])
     photo = np.clip(smooth + x[..., None] * noise(288, 560) / 8, 0, 255).astype("uint8")
-    made = painter.fast(model, {"a": 1, "b": 1})
+    made = painter.fast(model, {"a": 1, "b": 1}, texture)
     made.paint.tile, made.paint.overlap, made.paint.whole = 256, 128, 100 * 100
     made.paint.passes, made.paint.tolerance = 10, 0
-    whole = model.stylize(floats(photo), [0.5, 0.5])
+    whole = model.stylize(floats(photo), [0.5, 0.5], texture=texture)
     np.testing.assert_allclose(made(photo), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
 
 
