@@ -63,9 +63,9 @@ class FastStyleTransfer(FeedForwardStyle):
         temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
             smooth: how far the painting of a photograph that was moved a little, with noise, is from the
             painting of the photograph, moved. Half of the photographs are then painted without texture and
-            noise, which stand still, and it is theirs. Theirs is also that colours change where the
-            photograph's do, so that skies are plain; and, where a network of their own paints them, larger
-            strokes, of the painting at twice its size.
+            noise, which stand still, and it is theirs. Theirs is also 0.7 of the weight of style, and that
+            colours change where the photograph's do, so that skies are plain; and, where a network of their
+            own paints them, larger strokes, of the painting at twice its size.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.

@@ -32,9 +32,10 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
-# Where a photograph is painted without patterns: with nothing to paint from but the photograph, the weight of
-# style makes blotches in skies.
-_BLOTCH_WEIGHT = 10.0
+# Where a photograph is painted without patterns: what is left of the weight of style, for all of it, with
+# nothing to paint from but the photograph, repeats its lines and covers surfaces with scales; and the weight
+# of blotches, which are what the rest of it then makes in skies.
+_CALM_STYLE, _BLOTCH_WEIGHT = 0.7, 10.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -190,7 +191,7 @@ class FeedForwardStyle(GenerativeModel):
     ) -> dict[str, tf.Tensor]:
         """The perceptual loss of paintings of photographs and its parts.
 
-        Blotches cost calm pictures, of `texture` 0, something.
+        Calm pictures, of `texture` 0, have a smaller weight of style, and blotches cost them something.
 
         Args:
             pictures: the paintings, (batch, height, width, 3).
@@ -208,11 +209,12 @@ class FeedForwardStyle(GenerativeModel):
             "tone": tone_losses(pictures, images),
             "checkerboard": checkerboard_losses(pictures),
         }
+        if texture is not None:
+            style_weight *= _CALM_STYLE + (1 - _CALM_STYLE) * texture
+            parts["blotches"] = (1 - texture) * blotch_losses(pictures, images)
         loss = self.content_weight * parts["content"] + style_weight * parts["style"]
         loss += self.tone_weight * parts["tone"] + self.checkerboard_weight * parts["checkerboard"]
-        if texture is not None:
-            parts["blotches"] = (1 - texture) * blotch_losses(pictures, images)
-            loss += _BLOTCH_WEIGHT * parts["blotches"]
+        loss += _BLOTCH_WEIGHT * parts.get("blotches", 0.0)
         variation = mean_variation(pictures)
         return {
             "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,

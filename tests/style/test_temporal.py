@@ -82,7 +82,7 @@ def test_training_by_it_steadies_the_painting():
     assert found["temporal"] < 0.5 * without["temporal"]
     with PatternStrength(0.0):
         alone = weighted.losses_of(weighted.network, images, weights)
-    wanted = alone["loss"] + 10 * found["blotches"] + 30 * found["temporal"]
+    wanted = alone["loss"] - 15 * 0.3 * alone["style"] + 10 * found["blotches"] + 30 * found["temporal"]
     np.testing.assert_allclose(found["loss"], wanted, rtol=1e-5)
 
 
@@ -115,7 +115,8 @@ def test_it_is_theirs_who_are_painted_without_texture():
         np.testing.assert_allclose(value, (calm[name] + textured[name]) / 2, rtol=1e-4)
     with PatternStrength(0.0):
         alone = model.losses_of(network, images[1:], weights[1:])
-    wanted = alone["loss"] + 10 * calm["blotches"] + 3 * calm["temporal"]
+    wanted = alone["loss"] - 15 * 0.3 * alone["style"]  # 0.7 of the style's weight
+    wanted += 10 * calm["blotches"] + 3 * calm["temporal"]
     np.testing.assert_allclose(calm["loss"], wanted, rtol=1e-5)
     assert textured["blotches"] == 0
     assert calm["blotches"] > 0
@@ -132,7 +133,8 @@ def test_any_style_has_it_too():
     found = model.losses_of(model.network, images, paintings, origins, *motion)
     with PatternStrength(0.0):
         alone = model.losses_of(model.network, images, paintings, origins)
-    wanted = alone["loss"] + 10 * found["blotches"] + 2 * found["temporal"]
+    wanted = alone["loss"] - model.style_weight * 0.3 * alone["style"]
+    wanted += 10 * found["blotches"] + 2 * found["temporal"]
     np.testing.assert_allclose(found["loss"], wanted, rtol=1e-5)
     with pytest.raises(ValueError, match="temporal_weight must be at least 0"):
         AdaINStyleTransfer(small_encoder(4), style_decoder(32, width=4), temporal_weight=-1.0)
