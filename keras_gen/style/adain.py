@@ -19,7 +19,7 @@ from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
 from keras_gen.style.operators import adain, gram_matrix
-from keras_gen.style.perceptual import STYLE_TAPS, relative_errors
+from keras_gen.style.perceptual import STYLE_TAPS, palette, relative_errors
 from keras_gen.style.pictures import check_shares, checked, each_checked
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
@@ -233,20 +233,19 @@ class AdaINStyleTransfer(FeedForwardStyle):
         """
         images, paintings, *others = examples
         origins, *motion = others or [None]
-        texture = motion[0] if motion else None
         # As `stylize` does it: zeros within reach of the loss would tell the networks where a border is.
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
-        def paint(photographs, texture):
+        def paint(photographs, texture=None):
             codes = network.encode(reflected(photographs, MULTIPLE), training)
             with ImageOrigin(origins), PatternStrength(texture):
                 pictures = network.decode(adain(codes, painting_codes), training)
             return cropped(pictures, photographs), codes
 
-        pictures, codes = paint(images, texture)
+        pictures, codes = paint(images)
         content, style = self.vgg_features(images), self.vgg_features(paintings)
         grams = {tap: gram_matrix(style[tap]) for tap in STYLE_TAPS}
-        values = self.perceptual(pictures, images, content, grams, self.style_weight, texture)
+        values = self.perceptual(pictures, images, content, grams, self.style_weight)
         if network.hint is not None:
             errors = []
             for code, wanted in ((codes, content[_HINT_TAP]), (painting_codes, style[_HINT_TAP])):
@@ -257,7 +256,11 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 errors.append(tf.reduce_mean(relative_errors(found, wanted)))
             values["distillation"] = tf.add_n(errors) / 2
             values["loss"] += self.distillation_weight * values["distillation"]
-        return self.with_temporal(values, lambda moved: paint(moved, 0.0)[0], pictures, motion)
+
+        def calm(photographs):
+            return paint(photographs, 0.0)[0]
+
+        return self.with_calm(values, calm, images, motion, grams, palette(paintings), self.style_weight)
 
     # Painting.
 

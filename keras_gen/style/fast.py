@@ -10,20 +10,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.patterns import ImageOrigin, PatternStrength, pattern_strength
+from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
 from keras_gen.style.operators import gram_matrix
-from keras_gen.style.perceptual import STYLE_TAPS
+from keras_gen.style.perceptual import STYLE_TAPS, palette
 from keras_gen.style.pictures import as_array, check_shares, checked
 
-
-def enlarged(painting: np.ndarray) -> np.ndarray:
-    """A painting (height, width, 3) at twice its size, whose strokes calm pictures have."""
-    height, width = painting.shape[:2]
-    return np.clip(tf.image.resize(painting, (2 * height, 2 * width), "bicubic"), -1, 1)
+_COLOURS = 256  # of a palette, along each direction
 
 
 def _painted(network, images, weights, training, origins=None, texture=None) -> tf.Tensor:
@@ -62,10 +58,8 @@ class FastStyleTransfer(FeedForwardStyle):
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
             smooth: how far the painting of a photograph that was moved a little, with noise, is from the
-            painting of the photograph, moved. Half of the photographs are then painted without texture and
-            noise, which stand still, and it is theirs. Theirs is also 0.7 of the weight of style, and that
-            colours change where the photograph's do, so that skies are plain; and, where a network of their
-            own paints them, larger strokes, of the painting at twice its size.
+            painting of the photograph, moved. Each photograph is then painted a second time, without texture
+            and noise, which stand still in a film; these calm pictures learn by `calm_loss`, to be bold.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.
@@ -114,9 +108,11 @@ class FastStyleTransfer(FeedForwardStyle):
         self.network = network
         self._check_network()
         for tap, channels in self.features.style_channels.items():
-            shape = (len(self.styles) * (2 if self.calm else 1), channels, channels)
+            shape = (len(self.styles), channels, channels)
             weight = self.add_weight(shape=shape, initializer="zeros", trainable=False, name=f"gram_{tap}")
             setattr(self, f"gram_{tap}", weight)
+        shape = (len(self.styles), *palette(tf.zeros((1, 2, 2, 3)), _COLOURS).shape[1:])
+        self.palettes = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="palettes")
         self.built = True
 
     def _check_network(self) -> None:
@@ -149,8 +145,6 @@ class FastStyleTransfer(FeedForwardStyle):
                 f"{', '.join(paintings)}."
             )
         targets = [checked(paintings[style], f"painting {style}") for style in self.styles]
-        if self.calm:
-            targets += [enlarged(painting) for painting in targets]
         grams: dict[str, list[np.ndarray]] = {tap: [] for tap in STYLE_TAPS}
         with self.distribute_strategy.scope():  # VGG's weights are made here, one for each replica
             for painting in targets:
@@ -159,6 +153,7 @@ class FastStyleTransfer(FeedForwardStyle):
                     found.append(gram_matrix(features[tap])[0].numpy())
         for tap, found in grams.items():
             getattr(self, f"gram_{tap}").assign(np.stack(found))
+        self.palettes.assign(np.concatenate([palette(painting[None], _COLOURS) for painting in targets]))
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
         """The images of a batch, weights of a style at random and an origin for each, and `motion`'s."""
@@ -178,25 +173,19 @@ class FastStyleTransfer(FeedForwardStyle):
         """
         images, weights, *others = examples
         origins, *motion = others or [None]
-        texture = motion[0] if motion else None
-        targets = weights
-        if self.calm:  # those of the paintings, and after them of the enlarged ones
-            strength = pattern_strength() if texture is None else texture
-            share = tf.reshape(tf.cast(1.0 if strength is None else strength, tf.float32), (-1, 1))
-            targets = tf.concat([share * weights, (1 - share) * weights], -1)
         grams = {
-            tap: tf.einsum("bs,sij->bij", targets, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
+            tap: tf.einsum("bs,sij->bij", weights, tf.convert_to_tensor(getattr(self, f"gram_{tap}")))
             for tap in STYLE_TAPS
         }
+        palettes = tf.einsum("bs,sdc->bdc", weights, tf.convert_to_tensor(self.palettes))
+        style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
 
-        def paint(photographs, texture):
+        def paint(photographs, texture=None):
             return _painted(network, photographs, weights, training, origins, texture)
 
-        pictures = paint(images, texture)
-        content = self.vgg_features(images)
-        style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
-        values = self.perceptual(pictures, images, content, grams, style_weight, texture)
-        return self.with_temporal(values, lambda moved: paint(moved, 0.0), pictures, motion)
+        values = self.perceptual(paint(images), images, self.vgg_features(images), grams, style_weight)
+        calm = functools.partial(paint, texture=0.0)
+        return self.with_calm(values, calm, images, motion, grams, palettes, style_weight)
 
     def fit(self, x=None, *args, **kwargs):
         """Trains on photographs: images (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.

@@ -20,10 +20,10 @@ from keras_gen.style.features import Features
 from keras_gen.style.perceptual import (
     CONTENT_TAPS,
     STYLE_TAPS,
-    blotch_losses,
     checkerboard_losses,
     content_losses,
     mean_variation,
+    palette_losses,
     style_losses,
     tone_losses,
 )
@@ -32,10 +32,10 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
-# Where a photograph is painted without patterns: what is left of the weight of style, for all of it, with
-# nothing to paint from but the photograph, repeats its lines and covers surfaces with scales; and the weight
-# of blotches, which are what the rest of it then makes in skies.
-_CALM_STYLE, _BLOTCH_WEIGHT = 0.7, 10.0
+# Of calm pictures: how much smaller they are measured, how many times as much their tone weighs, the sides
+# of its squares in pixels of the small picture, and what the palette weighs. Without these two they are
+# reliefs.
+_SMALLER, _CALM_TONE, _CALM_TONES, _PALETTE = 2, 10.0, (2, 8), 6.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -60,7 +60,7 @@ class FeedForwardStyle(GenerativeModel):
             perceptual loss.
         temporal_weight: weight of the temporal loss: the mean squared difference between the painting of a
             photograph that was moved, with slight noise, and the painting of the photograph, moved, both
-            without texture, as half of the photographs then are painted.
+            without patterns. Above 0 each photograph is painted so as well, by `calm_loss`.
         seed, name: as in `GenerativeModel`.
 
     Raises:
@@ -94,7 +94,7 @@ class FeedForwardStyle(GenerativeModel):
         for part in ("content", "tone", "checkerboard", "total_variation", "temporal"):
             if not (weight := getattr(self, f"{part}_weight")) >= 0:
                 raise ValueError(f"{part}_weight must be at least 0; received {weight}.")
-        self._log(*_LOSSES, *(["blotches", "temporal"] if self.temporal_weight else []))
+        self._log(*_LOSSES, *(["calm", "temporal"] if self.temporal_weight else []))
 
     def _log(self, *losses: str) -> None:
         self.loss_names: tuple[str, ...] = losses
@@ -187,11 +187,8 @@ class FeedForwardStyle(GenerativeModel):
         content: Mapping[str, tf.Tensor],
         grams: Mapping[str, tf.Tensor],
         style_weight: tf.Tensor | float,
-        texture: tf.Tensor | None = None,
     ) -> dict[str, tf.Tensor]:
-        """The perceptual loss of paintings of photographs and its parts.
-
-        Calm pictures, of `texture` 0, have a smaller weight of style, and blotches cost them something.
+        """The perceptual loss of paintings of photographs and its parts, each the mean over them.
 
         Args:
             pictures: the paintings, (batch, height, width, 3).
@@ -199,8 +196,6 @@ class FeedForwardStyle(GenerativeModel):
             content: VGG's features of the photographs, by tap.
             grams: Gram matrices of each one's style, by tap.
             style_weight: of each one's style, or of all.
-            texture: 0 or 1, how strong noise and texture were in each; None is 1 for all, and no blotches are
-                among the parts.
         """
         features = self.vgg_features(pictures)
         parts = {
@@ -209,18 +204,46 @@ class FeedForwardStyle(GenerativeModel):
             "tone": tone_losses(pictures, images),
             "checkerboard": checkerboard_losses(pictures),
         }
-        if texture is not None:
-            style_weight *= _CALM_STYLE + (1 - _CALM_STYLE) * texture
-            parts["blotches"] = (1 - texture) * blotch_losses(pictures, images)
         loss = self.content_weight * parts["content"] + style_weight * parts["style"]
         loss += self.tone_weight * parts["tone"] + self.checkerboard_weight * parts["checkerboard"]
-        loss += _BLOTCH_WEIGHT * parts.get("blotches", 0.0)
         variation = mean_variation(pictures)
         return {
             "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
             **{name: tf.reduce_mean(part) for name, part in parts.items()},
             "total_variation": variation,
         }
+
+    def calm_loss(
+        self,
+        pictures: tf.Tensor,
+        images: tf.Tensor,
+        grams: Mapping[str, tf.Tensor],
+        palettes: tf.Tensor,
+        style_weight: tf.Tensor | float,
+    ) -> tf.Tensor:
+        """The loss of paintings without patterns: a scalar, of bold strokes and no grain.
+
+        They are measured at half the size, for strokes twice as large as the painting's, and since there is
+        nothing of which grain could be painted. Channels count alike, which tells a stroke from an edge. The
+        painting's palette and a tone of ten times the weight, at two sizes, have what is dark filled, not
+        outlined.
+
+        Args:
+            pictures, images, grams, style_weight: as for `perceptual`.
+            palettes: of each one's style, by `palette`.
+        """
+        small, photographs = (
+            tf.nn.avg_pool2d(tf.cast(each, tf.float32), _SMALLER, _SMALLER, "VALID")
+            for each in (pictures, images)
+        )
+        features = self.vgg_features(small)
+        loss = self.content_weight * content_losses(features, self.vgg_features(photographs))
+        loss += style_weight * style_losses(features, grams, even=True)
+        tones = [tone_losses(small, photographs, side) for side in _CALM_TONES]
+        loss += self.tone_weight * _CALM_TONE * tf.add_n(tones) / len(tones)
+        loss += _PALETTE * palette_losses(small, palettes)
+        loss += self.checkerboard_weight * checkerboard_losses(pictures)
+        return tf.reduce_mean(loss) + self.total_variation_weight * mean_variation(pictures)
 
     def origins(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """Where in the plane each image begins: int32 (batch, 2), at random.
@@ -231,37 +254,37 @@ class FeedForwardStyle(GenerativeModel):
         return GRID * tf.cast(places * (PERIOD // GRID), tf.int32)
 
     def motion(self, images: tf.Tensor, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """What `examples` adds for the temporal loss; nothing at weight 0.
-
-        For each image how strong noise and texture are, 0 or 1 at random, the images moved, and the flow.
-        """
+        """What `examples` adds for the temporal loss, the images moved and the flow; nothing at weight 0."""
         if not self.temporal_weight:
             return ()
         flow = random_flow(stream, images)
-        frames = moved(stream, images, flow)
-        return tf.cast(stream.uniform(tf.shape(images)[0], ()) < 0.5, tf.float32), frames, flow
+        return moved(stream, images, flow), flow
 
-    def with_temporal(
+    def with_calm(
         self,
         values: dict[str, tf.Tensor],
         paint: Callable[[tf.Tensor], tf.Tensor],
-        pictures: tf.Tensor,
+        images: tf.Tensor,
         motion: Sequence[tf.Tensor],
+        *styles: Any,
     ) -> dict[str, tf.Tensor]:
-        """The losses with the temporal one among them, if it has a weight.
+        """The losses with those of calm pictures and of steady ones, if there is a temporal weight.
 
         Args:
             values: the other losses.
-            paint: from images to paintings without patterns.
-            pictures: the paintings of the images that were not moved.
+            paint: from images to paintings without patterns, which stand still where a film moves.
+            images: the photographs.
             motion: what `motion` gave.
+            *styles: what `calm_loss` takes of them.
         """
         if not motion:
             return values
-        texture, images, flow = motion
-        # Theirs who are without noise and texture, which stand still: of half of them, so twice.
-        temporal = tf.reduce_mean(2 * (1 - texture) * temporal_losses(pictures, paint(images), flow))
-        return {**values, "loss": values["loss"] + self.temporal_weight * temporal, "temporal": temporal}
+        moved_images, flow = motion
+        pictures = paint(images)
+        calm = self.calm_loss(pictures, images, *styles)
+        temporal = tf.reduce_mean(temporal_losses(pictures, paint(moved_images), flow))
+        loss = values["loss"] + calm + self.temporal_weight * temporal
+        return {**values, "loss": loss, "calm": calm, "temporal": temporal}
 
     def player_losses(self, data, stream: RandomStream) -> dict[str, tf.Tensor]:
         """The loss on a batch as in training, nothing updated; see `curvature`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Mapping
 
 import tensorflow as tf
@@ -17,9 +19,15 @@ TONE = 16
 # Pixels after which the pattern of the last two resizes repeats (of earlier ones, which blocks follow, none
 # was found), and a side of the squares in which it is measured.
 _CHECKER, _SQUARE = 4, 64
-# Pixels of a side of the squares whose colours the blotch loss compares, and the difference at an edge.
-# Squares of 2 pixels as well led to fine grids.
-_BLOTCH, _EDGE = 8, 0.05
+# Share of the mean that is added to each channel's energy, so that what is nearly absent counts little.
+_FLOOR = 0.01
+# Pixels of a side of the squares of which a palette is.
+_DAB = 2
+_DIRECTIONS = [
+    [part / math.hypot(x, y, z) for part in (x, y, z)]
+    for x, y, z in itertools.product((-1, 0, 1), repeat=3)
+    if (x, y, z) > (0, 0, 0)
+]
 
 
 def content_losses(features: Mapping[str, tf.Tensor], targets: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -32,7 +40,9 @@ def relative_errors(features: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     return content_loss(features, targets) / (content_loss(targets, tf.zeros_like(targets)) + 1e-3)
 
 
-def style_losses(features: Mapping[str, tf.Tensor], grams: Mapping[str, tf.Tensor]) -> tf.Tensor:
+def style_losses(
+    features: Mapping[str, tf.Tensor], grams: Mapping[str, tf.Tensor], *, even: bool = False
+) -> tf.Tensor:
     """The style loss of each picture: float32 (batch,), 1 for a picture without any features.
 
     The mean over the taps of the squared difference of Gram matrices, relative to the mean square of the
@@ -40,30 +50,40 @@ def style_losses(features: Mapping[str, tf.Tensor], grams: Mapping[str, tf.Tenso
     features' fourth power: of HED's VGG nearly all would be the first tap's, which sees colours and grain but
     no strokes.
 
+    Within a tap it is the same with channels: the strongest few are most of a Gram matrix's squares.
+
     Args:
         features: of the pictures, by tap.
         grams: Gram matrices (batch or 1, channels, channels) of the painting, by tap.
+        even: channels count alike, however strong they are in the painting: both matrices are divided by the
+            roots of the painting's diagonal, to which a hundredth of its mean is added.
     """
     parts = []
     for tap in STYLE_TAPS:
-        energy = gram_loss(grams[tap], tf.zeros_like(grams[tap]))
-        parts.append(gram_loss(gram_matrix(features[tap]), grams[tap]) / (energy + 1e-3))
+        found, target = gram_matrix(features[tap]), grams[tap]
+        if even:
+            energy = tf.linalg.diag_part(target)
+            root = tf.sqrt(energy + _FLOOR * tf.reduce_mean(energy, -1, keepdims=True) + 1e-9)
+            scale = root[:, :, None] * root[:, None, :]
+            found, target = found / scale, target / scale
+        parts.append(gram_loss(found, target) / (gram_loss(target, tf.zeros_like(target)) + 1e-3))
     return tf.add_n(parts) / len(parts)
 
 
-def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
+def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor, side: int = TONE) -> tf.Tensor:
     """One minus the correlation of the brightness of each picture and its photograph: float32 (batch,).
 
-    Brightness is blurred to squares of 16 pixels, so that strokes are free; a correlation leaves a style its
-    own brightness and contrast. A plain photograph correlates with nothing: 1.
+    Brightness is that of squares, so that strokes are free; a correlation leaves a style its own brightness
+    and contrast. A plain photograph correlates with nothing: 1.
 
     Args:
-        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
+        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least `side` pixels a side.
+        side: of the squares in pixels.
     """
 
     def brightness(images):
         grey = tf.image.rgb_to_grayscale(tf.cast(images, tf.float32))
-        coarse = tf.nn.avg_pool2d(grey, TONE, TONE, "VALID")
+        coarse = tf.nn.avg_pool2d(grey, side, side, "VALID")
         return coarse - tf.reduce_mean(coarse, (1, 2, 3), keepdims=True)
 
     a, b = brightness(pictures), brightness(photographs)
@@ -99,27 +119,45 @@ def checkerboard_losses(pictures: tf.Tensor) -> tf.Tensor:
     return tf.reduce_mean(tf.square(means), (1, 2, 3, 4, 5))
 
 
-def blotch_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
-    """How much colours change where the photograph's do not: float32 (batch,).
+def palette(images: tf.Tensor, count: int | None = None) -> tf.Tensor:
+    """Colours of images, sorted along 13 directions of RGB: float32 (batch, 13, count).
 
-    In squares of 8 pixels, so that strokes are free: the mean absolute difference of neighbours, of vertical
-    and of horizontal ones, added, each weighted by `exp(-d / 0.05)`, where d is the largest difference of the
-    photograph's channels there. Halos beside lines, a frame along the border and clouds in a plain sky have
-    some; edges of the photograph cost nothing.
+    Those of squares of 2 pixels. The directions are from the middle of a cube to its corners, edges and
+    faces, one of each opposite two.
 
     Args:
-        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
+        images: (batch, height, width, 3) in [-1, 1], of at least 2 pixels a side.
+        count: how many of them, evenly chosen; all where None.
     """
+    dabs = tf.nn.avg_pool2d(tf.cast(images, tf.float32), _DAB, _DAB, "VALID")
+    along = tf.einsum("bhwc,dc->bdhw", dabs, tf.constant(_DIRECTIONS, tf.float32))
+    colours = tf.sort(tf.reshape(along, (tf.shape(along)[0], len(_DIRECTIONS), -1)), -1)
+    return colours if count is None else _spread(colours, count)
 
-    def steps(images):
-        coarse = tf.nn.avg_pool2d(tf.cast(images, tf.float32), _BLOTCH, _BLOTCH, "VALID")
-        return [tf.abs(coarse[:, 1:] - coarse[:, :-1]), tf.abs(coarse[:, :, 1:] - coarse[:, :, :-1])]
 
-    parts = []
-    for own, given in zip(steps(pictures), steps(photographs), strict=True):
-        plain = tf.exp(-tf.reduce_max(given, -1) / _EDGE)
-        parts.append(tf.reduce_mean(plain * tf.reduce_mean(own, -1), (1, 2)))
-    return tf.add_n(parts)
+def palette_losses(pictures: tf.Tensor, palettes: tf.Tensor) -> tf.Tensor:
+    """How far the colours of each picture, and their shares, are from a painting's: float32 (batch,).
+
+    The mean squared difference along each direction, which is the sliced Wasserstein distance, relative to
+    the variance of the painting's: 1 for a picture of its mean colour alone. Gram matrices say little of
+    what is between the darkest and the lightest.
+
+    Args:
+        pictures: (batch, height, width, 3) in [-1, 1], of at least 2 pixels a side.
+        palettes: of the paintings, by `palette`: (batch or 1, 13, any count).
+
+    Reference: A Sliced Wasserstein Loss for Neural Texture Synthesis, 2021, arXiv:2006.07229 (of features).
+    """
+    found = palette(pictures)
+    target = _spread(palettes, tf.shape(found)[-1])
+    spread = tf.reduce_mean(tf.math.reduce_variance(palettes, -1), -1)
+    return tf.reduce_mean(tf.square(found - target), (1, 2)) / (spread + 1e-3)
+
+
+def _spread(values: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
+    """So many of the values along the last axis, evenly chosen, some more than once where there are fewer."""
+    length = tf.shape(values)[-1]
+    return tf.gather(values, (2 * tf.range(count) + 1) * length // (2 * count), axis=-1)
 
 
 def _cells(side: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -1,6 +1,6 @@
 """The tone loss: zero for a photograph, two for its negative, blind to strokes; the checkerboard loss: the
-variance of a pattern of four pixels, blind to slopes, nearly so to other patterns; the blotch loss: how much
-colours change that the photograph does not; and VGG in training."""
+variance of a pattern of four pixels, blind to slopes, nearly so to other patterns; the palette loss: the
+distance of two distributions of colours, wherever these are; channels that count alike; VGG in training."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,15 @@ from matplotlib import cbook
 from keras_gen.image import load_image
 from keras_gen.processor import on_cpu
 from keras_gen.style.features import Features
-from keras_gen.style.perceptual import blotch_losses, checkerboard_losses, tone_losses
+from keras_gen.style.operators import gram_matrix
+from keras_gen.style.perceptual import (
+    STYLE_TAPS,
+    checkerboard_losses,
+    palette,
+    palette_losses,
+    style_losses,
+    tone_losses,
+)
 
 COARSE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 4, 5, 3)).astype("float32")
 IMAGES = COARSE.repeat(16, 1).repeat(16, 2)
@@ -73,34 +81,72 @@ def test_photographs_have_none():
         assert checkerboard_losses(load_image(file.name)[None])[0] < 3e-4
 
 
-def halo(height=64, width=64):
-    """A square of 16 by 16 that is lighter by 0.6, in the middle of a plain picture."""
-    picture = np.full((1, height, width, 3), -0.2, "float32")
-    picture[:, 24:40, 24:40] += 0.6
-    return picture
+def test_tone_is_told_at_the_size_that_is_asked_for():
+    """Squares of 8 pixels whose brightness is free at 16."""
+    squares = np.where(np.indices((2, 8, 10, 3))[1:3].sum(0) % 2, 0.2, -0.2).repeat(8, 1).repeat(8, 2)
+    pictures = IMAGES + squares.astype("float32")
+    np.testing.assert_allclose(tone_losses(pictures, IMAGES), 0, atol=2e-3)
+    grey = (IMAGES @ np.float32([0.2989, 0.5870, 0.1140])).var((1, 2))
+    expected = 1 - np.sqrt(grey / (grey + 0.04))  # the squares are uncorrelated with what they lie on
+    np.testing.assert_allclose(tone_losses(pictures, IMAGES, 8), expected, atol=0.01)
 
 
-def test_blotches_are_measured_by_their_edges():
-    plain = np.zeros((1, 64, 64, 3), "float32")
-    edges = 4 * 2 * 0.6 / (7 * 8)  # of two squares along each of the four sides of it
-    np.testing.assert_allclose(blotch_losses(halo(), plain), edges, rtol=1e-5)
-    np.testing.assert_allclose(blotch_losses(plain + 0.3, halo()), 0, atol=1e-7)
-    both = blotch_losses(np.concatenate([halo(), plain]), np.concatenate([plain, plain]))
-    np.testing.assert_allclose(both, [edges, 0], rtol=1e-5)
+def test_the_palette_is_where_it_likes():
+    random = np.random.default_rng(2)
+    dabs = random.uniform(-1, 1, (2, 12 * 16, 3)).astype("float32")
+
+    def picture(dabs):
+        return dabs.reshape(-1, 12, 16, 3).repeat(2, 1).repeat(2, 2)
+
+    elsewhere = picture(random.permuted(dabs[0], axis=0)[None])
+    shuffled = picture(dabs[:1, random.permutation(12 * 16)])
+    target = palette(picture(dabs[:1]))
+    assert target.shape == (1, 13, 12 * 16)
+    np.testing.assert_allclose(palette_losses(shuffled, target), 0, atol=1e-10)
+    assert palette_losses(elsewhere, target)[0] > 1e-3  # of each channel the same values, of colours others
 
 
-def test_where_the_photograph_has_an_edge_a_picture_may():
-    plain = np.zeros((1, 64, 64, 3), "float32")
-    for height in (0.01, 0.05, 0.6):
-        faint = plain.copy()
-        faint[:, 24:40, 24:40, 1] = height
-        share = blotch_losses(halo(), faint) / blotch_losses(halo(), plain)
-        np.testing.assert_allclose(share, np.exp(-height / 0.05), rtol=1e-3)
+def test_a_palette_is_missed_by_shift_and_by_its_own_spread():
+    picture = np.random.default_rng(3).uniform(-1, 1, (1, 24, 32, 3)).astype("float32")
+    target = palette(picture)
+    variance = np.var(target, -1).mean()
+    shift = np.float32([0.1, -0.2, 0.3])
+    # Of directions that are spread evenly over the sphere a shift has a third of its square along each.
+    found = palette_losses(picture + shift, target)
+    np.testing.assert_allclose(found, np.sum(shift**2) / 3 / (variance + 1e-3), rtol=0.05)
+    mean = np.broadcast_to(picture.mean((1, 2), keepdims=True), picture.shape)
+    np.testing.assert_allclose(palette_losses(mean, target), variance / (variance + 1e-3), rtol=1e-3)
 
 
-def test_grain_is_no_blotch():
-    grain = 0.5 * np.where(np.indices((1, 64, 64, 3)).sum(0) % 2, 1, -1)
-    np.testing.assert_allclose(blotch_losses(grain, np.zeros_like(grain)), 0, atol=1e-6)
+@pytest.mark.parametrize("count", [7, 48, 256, 5000])
+def test_palettes_of_any_number_of_colours_are_compared(count):
+    """Of one distribution, by 48 colours, by some, and with repetitions."""
+    ramp = np.linspace(-1, 1, 48, dtype="float32").reshape(1, 6, 8, 1).repeat(2, 1).repeat(2, 2).repeat(3, 3)
+    target = palette(ramp, count)
+    assert target.shape == (1, 13, count)
+    assert palette_losses(ramp, target)[0] < 1.1 / min(count, 48) ** 2  # of a uniform one, in steps
+    np.testing.assert_allclose(palette_losses(ramp, palette(ramp, 48)), 0, atol=1e-10)
+
+
+def test_channels_count_alike_however_strong_they_are():
+    """What all but the strongest channel lack is hardly seen by the loss that is not even."""
+    random = np.random.default_rng(4)
+    features = {tap: tf.constant(random.normal(1, 1, (2, 8, 8, 16)), tf.float32) for tap in STYLE_TAPS}
+    only = tf.one_hot(0, 16)
+
+    def lacking(strength, even):
+        styles = {tap: each * (1 + (strength - 1) * only) for tap, each in features.items()}
+        grams = {tap: gram_matrix(each) for tap, each in styles.items()}
+        return style_losses({tap: each * only for tap, each in styles.items()}, grams, even=even).numpy()
+
+    assert np.all(lacking(10.0, False) < 0.1)
+    assert np.all(lacking(10.0, True) > 0.95)
+    np.testing.assert_allclose(lacking(3.0, True), lacking(1.0, True), rtol=0.05)
+    # Where the target's diagonal is even already, the two are one.
+    plain = {tap: tf.eye(16)[None] for tap in STYLE_TAPS}
+    np.testing.assert_allclose(
+        style_losses(features, plain, even=True), style_losses(features, plain), rtol=0.03
+    )
 
 
 def test_features_are_computed_as_in_training():
