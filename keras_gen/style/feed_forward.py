@@ -20,6 +20,7 @@ from keras_gen.style.features import Features
 from keras_gen.style.perceptual import (
     CONTENT_TAPS,
     STYLE_TAPS,
+    blotch_losses,
     checkerboard_losses,
     content_losses,
     mean_variation,
@@ -33,9 +34,9 @@ from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
 # Of calm pictures: how much smaller they are measured, how many times as much their tone weighs, the sides
-# of its squares in pixels of the small picture, and what the palette weighs. Without these two they are
-# reliefs.
-_SMALLER, _CALM_TONE, _CALM_TONES, _PALETTE = 2, 10.0, (2, 8), 6.0
+# of its squares in pixels of the small picture, what the palette weighs (without these two they are reliefs),
+# and what blotches do, which are halos and frames otherwise.
+_SMALLER, _CALM_TONE, _CALM_TONES, _PALETTE, _BLOTCHES = 2, 10.0, (2, 8), 10.0, 5.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -226,7 +227,7 @@ class FeedForwardStyle(GenerativeModel):
         They are measured at half the size, for strokes twice as large as the painting's, and since there is
         nothing of which grain could be painted. Channels count alike, which tells a stroke from an edge. The
         painting's palette and a tone of ten times the weight, at two sizes, have what is dark filled, not
-        outlined.
+        outlined. Colours are to change where the photograph's do.
 
         Args:
             pictures, images, grams, style_weight: as for `perceptual`.
@@ -241,7 +242,7 @@ class FeedForwardStyle(GenerativeModel):
         loss += style_weight * style_losses(features, grams, even=True)
         tones = [tone_losses(small, photographs, side) for side in _CALM_TONES]
         loss += self.tone_weight * _CALM_TONE * tf.add_n(tones) / len(tones)
-        loss += _PALETTE * palette_losses(small, palettes)
+        loss += _PALETTE * palette_losses(small, palettes) + _BLOTCHES * blotch_losses(pictures, images)
         loss += self.checkerboard_weight * checkerboard_losses(pictures)
         return tf.reduce_mean(loss) + self.total_variation_weight * mean_variation(pictures)
 

@@ -19,6 +19,7 @@ from keras_gen.precision import scope
 from keras_gen.random import RandomStream
 from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, pretrained
 from keras_gen.style.perceptual import (
+    blotch_losses,
     checkerboard_losses,
     content_losses,
     mean_variation,
@@ -229,7 +230,8 @@ def test_calm_pictures_learn_at_half_the_size():
     expected = content_losses(model.vgg_features(small), model.vgg_features(photos))
     expected += [3.0, 5.0] * style_losses(model.vgg_features(small), grams, even=True)
     expected += 3.0 * (tone_losses(small, photos, 2) + tone_losses(small, photos, 8)) / 2
-    expected += 6.0 * palette_losses(small, palettes) + 100 * checkerboard_losses(pictures)
+    expected += 10.0 * palette_losses(small, palettes) + 5.0 * blotch_losses(pictures, images)
+    expected += 100 * checkerboard_losses(pictures)
     expected = np.mean(expected) + 0.1 * mean_variation(pictures)
     np.testing.assert_allclose(found["calm"], expected, rtol=1e-3)
     total = with_patterns["loss"] + found["calm"] + 0.5 * found["temporal"]

@@ -1,6 +1,7 @@
 """The tone loss: zero for a photograph, two for its negative, blind to strokes; the checkerboard loss: the
-variance of a pattern of four pixels, blind to slopes, nearly so to other patterns; the palette loss: the
-distance of two distributions of colours, wherever these are; channels that count alike; VGG in training."""
+variance of a pattern of four pixels, blind to slopes, nearly so to other patterns; the blotch loss: how much
+colours change that the photograph does not; the palette loss: the distance of two distributions of colours,
+wherever these are; channels that count alike; VGG in training."""
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from keras_gen.style.features import Features
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import (
     STYLE_TAPS,
+    blotch_losses,
     checkerboard_losses,
     palette,
     palette_losses,
@@ -79,6 +81,36 @@ def test_other_periods_hardly_count(period):
 def test_photographs_have_none():
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         assert checkerboard_losses(load_image(file.name)[None])[0] < 3e-4
+
+
+def halo(height=64, width=64):
+    """A square of 16 by 16 that is lighter by 0.6, in the middle of a plain picture."""
+    picture = np.full((1, height, width, 3), -0.2, "float32")
+    picture[:, 24:40, 24:40] += 0.6
+    return picture
+
+
+def test_blotches_are_measured_by_their_edges():
+    plain = np.zeros((1, 64, 64, 3), "float32")
+    edges = 4 * 2 * 0.6 / (7 * 8)  # of two squares along each of the four sides of it
+    np.testing.assert_allclose(blotch_losses(halo(), plain), edges, rtol=1e-5)
+    np.testing.assert_allclose(blotch_losses(plain + 0.3, halo()), 0, atol=1e-7)
+    both = blotch_losses(np.concatenate([halo(), plain]), np.concatenate([plain, plain]))
+    np.testing.assert_allclose(both, [edges, 0], rtol=1e-5)
+
+
+def test_where_the_photograph_has_an_edge_a_picture_may():
+    plain = np.zeros((1, 64, 64, 3), "float32")
+    for height in (0.01, 0.05, 0.6):
+        faint = plain.copy()
+        faint[:, 24:40, 24:40, 1] = height
+        share = blotch_losses(halo(), faint) / blotch_losses(halo(), plain)
+        np.testing.assert_allclose(share, np.exp(-height / 0.05), rtol=1e-3)
+
+
+def test_strokes_are_no_blotches():
+    grain = 0.5 * np.where(np.indices((1, 64, 64, 3)).sum(0) % 2, 1, -1)
+    np.testing.assert_allclose(blotch_losses(grain, np.zeros_like(grain)), 0, atol=1e-6)
 
 
 def test_tone_is_told_at_the_size_that_is_asked_for():
