@@ -27,6 +27,7 @@ from keras_gen.style.perceptual import (
     palette_losses,
     style_losses,
     tone_losses,
+    weave_losses,
 )
 from keras_gen.style.pictures import check_shares
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
@@ -35,8 +36,8 @@ from keras_gen.style.tiles import GRID
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
 # Of calm pictures: how much smaller they are measured, how many times as much their tone weighs, the sides
 # of its squares in pixels of the small picture, what the palette weighs (without these two they are reliefs),
-# and what blotches do, which are halos and frames otherwise.
-_SMALLER, _CALM_TONE, _CALM_TONES, _PALETTE, _BLOTCHES = 2, 10.0, (2, 8), 10.0, 5.0
+# and what blotches, which are halos and frames, and weaves do.
+_SMALLER, _CALM_TONE, _CALM_TONES, _PALETTE, _BLOTCHES, _WEAVES = 2, 10.0, (2, 8), 10.0, 10.0, 3.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -242,7 +243,8 @@ class FeedForwardStyle(GenerativeModel):
         loss += style_weight * style_losses(features, grams, even=True)
         tones = [tone_losses(small, photographs, side) for side in _CALM_TONES]
         loss += self.tone_weight * _CALM_TONE * tf.add_n(tones) / len(tones)
-        loss += _PALETTE * palette_losses(small, palettes) + _BLOTCHES * blotch_losses(pictures, images)
+        loss += _PALETTE * palette_losses(small, palettes)
+        loss += _BLOTCHES * blotch_losses(pictures, images) + _WEAVES * weave_losses(pictures, images)
         loss += self.checkerboard_weight * checkerboard_losses(pictures)
         return tf.reduce_mean(loss) + self.total_variation_weight * mean_variation(pictures)
 

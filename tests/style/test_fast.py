@@ -27,6 +27,7 @@ from keras_gen.style.perceptual import (
     palette_losses,
     style_losses,
     tone_losses,
+    weave_losses,
 )
 
 RANDOM = {"backbone": "random"}
@@ -230,8 +231,8 @@ def test_calm_pictures_learn_at_half_the_size():
     expected = content_losses(model.vgg_features(small), model.vgg_features(photos))
     expected += [3.0, 5.0] * style_losses(model.vgg_features(small), grams, even=True)
     expected += 3.0 * (tone_losses(small, photos, 2) + tone_losses(small, photos, 8)) / 2
-    expected += 10.0 * palette_losses(small, palettes) + 5.0 * blotch_losses(pictures, images)
-    expected += 100 * checkerboard_losses(pictures)
+    expected += 10.0 * palette_losses(small, palettes) + 10.0 * blotch_losses(pictures, images)
+    expected += 3.0 * weave_losses(pictures, images) + 100 * checkerboard_losses(pictures)
     expected = np.mean(expected) + 0.1 * mean_variation(pictures)
     np.testing.assert_allclose(found["calm"], expected, rtol=1e-3)
     total = with_patterns["loss"] + found["calm"] + 0.5 * found["temporal"]

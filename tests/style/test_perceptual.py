@@ -1,7 +1,8 @@
 """The tone loss: zero for a photograph, two for its negative, blind to strokes; the checkerboard loss: the
 variance of a pattern of four pixels, blind to slopes, nearly so to other patterns; the blotch loss: how much
 colours change that the photograph does not; the palette loss: the distance of two distributions of colours,
-wherever these are; channels that count alike; VGG in training."""
+wherever these are; the weave loss: how fine pictures are where the photograph is plain; channels that count
+alike; VGG in training."""
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from keras_gen.style.perceptual import (
     palette_losses,
     style_losses,
     tone_losses,
+    weave_losses,
 )
 
 COARSE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 4, 5, 3)).astype("float32")
@@ -111,6 +113,26 @@ def test_where_the_photograph_has_an_edge_a_picture_may():
 def test_strokes_are_no_blotches():
     grain = 0.5 * np.where(np.indices((1, 64, 64, 3)).sum(0) % 2, 1, -1)
     np.testing.assert_allclose(blotch_losses(grain, np.zeros_like(grain)), 0, atol=1e-6)
+
+
+def test_a_weave_costs_where_the_photograph_is_plain():
+    columns = 0.5 * np.where(np.arange(64) % 2, 1, -1)[None, None, :, None]
+    weave = np.broadcast_to(columns, (1, 40, 64, 3)).astype("float32")
+    plain = np.zeros((1, 40, 64, 3), "float32")
+    np.testing.assert_allclose(weave_losses(weave, plain), 1, rtol=1e-5)
+    np.testing.assert_allclose(weave_losses(plain + 0.3, weave), 0, atol=1e-7)
+    both = weave_losses(np.concatenate([weave, weave]), np.concatenate([plain, 0.06 * weave]))
+    np.testing.assert_allclose(both, [1, np.exp(-1)], rtol=1e-3)  # a deviation of 0.03
+
+
+def test_strokes_beside_an_edge_cost_no_more_than_on_it():
+    """Half of the photograph is uneven, and so is the square of 8 pixels next to it."""
+    rows = 0.5 * np.where(np.arange(64) % 2, 1, -1)[None, :, None, None]
+    strokes = np.broadcast_to(rows, (1, 64, 64, 3)).astype("float32")
+    half = strokes.copy()
+    half[:, :, 32:] = 0
+    share = np.mean([np.exp(-0.5 / 0.03)] * 5 + [1] * 3)  # of eight columns of squares
+    np.testing.assert_allclose(weave_losses(strokes, half), share, rtol=1e-4)
 
 
 def test_tone_is_told_at_the_size_that_is_asked_for():
