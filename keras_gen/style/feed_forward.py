@@ -34,10 +34,11 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
-# Of calm pictures: how much smaller they are measured, how many times as much their tone weighs, the sides
-# of its squares in pixels of the small picture, what the palette weighs (without these two they are reliefs),
-# and what blotches, which are halos and frames, and weaves do.
-_SMALLER, _CALM_TONE, _CALM_TONES, _PALETTE, _BLOTCHES, _WEAVES = 2, 10.0, (2, 8), 10.0, 10.0, 3.0
+# Of calm pictures: how much smaller they are measured; how many times as much content (else faces are lost)
+# and tone weigh, this in squares of so many pixels of the small picture; and what the palette weighs (without
+# these two they are reliefs), blotches, which are halos and frames, and weaves.
+_SMALLER, _CALM_CONTENT, _CALM_TONE, _CALM_TONES = 2, 4.0, 10.0, (1, 2, 8)
+_PALETTE, _BLOTCHES, _WEAVES = 10.0, 10.0, 3.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -227,8 +228,8 @@ class FeedForwardStyle(GenerativeModel):
 
         They are measured at half the size, for strokes twice as large as the painting's, and since there is
         nothing of which grain could be painted. Channels count alike, which tells a stroke from an edge. The
-        painting's palette and a tone of ten times the weight, at two sizes, have what is dark filled, not
-        outlined. Colours are to change where the photograph's do.
+        painting's palette and a tone of ten times the weight, at three sizes, have what is dark filled, not
+        outlined. Content weighs four times as much, and colours are to change where the photograph's do.
 
         Args:
             pictures, images, grams, style_weight: as for `perceptual`.
@@ -239,7 +240,8 @@ class FeedForwardStyle(GenerativeModel):
             for each in (pictures, images)
         )
         features = self.vgg_features(small)
-        loss = self.content_weight * content_losses(features, self.vgg_features(photographs))
+        content = content_losses(features, self.vgg_features(photographs))
+        loss = self.content_weight * _CALM_CONTENT * content
         loss += style_weight * style_losses(features, grams, even=True)
         tones = [tone_losses(small, photographs, side) for side in _CALM_TONES]
         loss += self.tone_weight * _CALM_TONE * tf.add_n(tones) / len(tones)
