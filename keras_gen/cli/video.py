@@ -40,7 +40,7 @@ def video(
         float | None,
         typer.Option(
             help="Against flicker: share of the frame before, from 0 (sharpest) to below 1 (steadiest).  "
-            "[default: 0.8]"
+            "[default: 0.84]"
         ),
     ] = None,
     model: Annotated[

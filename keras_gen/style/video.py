@@ -56,7 +56,7 @@ class RecurrentBlend:
     initialization by the frame before it takes over, without its optimization.
     """
 
-    def __init__(self, momentum: float = 0.8, tolerance: float = 20.0) -> None:
+    def __init__(self, momentum: float = 0.84, tolerance: float = 20.0) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be from 0 to below 1; received {momentum}.")
         if not tolerance > 0:
