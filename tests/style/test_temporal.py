@@ -70,16 +70,19 @@ def fast_model(weight):
 
 @pytest.mark.slow
 def test_training_by_it_steadies_the_painting():
-    weighted, plain = fast_model(30.0), fast_model(0.0)
-    history = weighted.fit(photographs(16, 16), batch_size=4, epochs=6, verbose=0).history
-    assert "temporal" not in plain.fit(photographs(16, 16), batch_size=4, epochs=6, verbose=0).history
-    assert history["temporal"][-1] < history["temporal"][0]
+    """Beside one whose calm pictures learn without it; of noise, which is hard to paint steadily."""
     images, weights = tf.constant(photographs(4)), tf.one_hot([0, 1, 0, 1], 2)
-    motion = weighted.motion(images, RandomStream(0, 0))
-    found, without = (
-        weighted.losses_of(model.network, images, weights, None, *motion) for model in (weighted, plain)
-    )
-    assert found["temporal"] < 0.5 * without["temporal"]
+    found = []
+    for weight in (1e4, 1e-6):
+        model = fast_model(weight)
+        history = model.fit(photographs(16, 16), batch_size=4, epochs=6, verbose=0).history
+        assert history["calm"][-1] < 0.5 * history["calm"][0]
+        motion = model.motion(images, RandomStream(0, 0))
+        losses = model.losses_of(model.network, images, weights, None, *motion)
+        found.append(float(losses["temporal"]))
+    assert found[0] < 0.25 * found[1]
+    plain = fast_model(0.0).fit(photographs(4, 16), batch_size=4, verbose=0).history
+    assert "temporal" not in plain and "calm" not in plain
 
 
 def test_it_is_theirs_who_are_painted_without_texture():
