@@ -25,9 +25,9 @@ from keras_gen.style.perceptual import (
     content_losses,
     mean_variation,
     palette_losses,
+    structure_losses,
     style_losses,
     tone_losses,
-    weave_losses,
 )
 from keras_gen.style.pictures import check_shares
 from keras_gen.style.temporal import moved, random_flow, temporal_losses
@@ -35,10 +35,10 @@ from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
 # Of calm pictures: how much smaller they are measured; how many times as much content (else faces are lost)
-# and tone weigh, this in squares of so many pixels of the small picture; and what the palette weighs (without
-# these two they are reliefs), blotches, which are halos and frames, and weaves.
-_SMALLER, _CALM_CONTENT, _CALM_TONE, _CALM_TONES = 2, 4.0, 10.0, (1, 2, 8)
-_PALETTE, _BLOTCHES, _WEAVES = 10.0, 10.0, 3.0
+# and tone weigh, this in squares of so many pixels of the small picture; and what structure weighs, the
+# palette (without tone and this they are reliefs), and blotches, which are halos and frames.
+_SMALLER, _CALM_CONTENT, _CALM_TONE, _CALM_TONES = 2, 3.0, 10.0, (1, 2, 8)
+_STRUCTURE, _PALETTE, _BLOTCHES = 2.0, 25.0, 10.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -229,7 +229,8 @@ class FeedForwardStyle(GenerativeModel):
         They are measured at half the size, for strokes twice as large as the painting's, and since there is
         nothing of which grain could be painted. Channels count alike, which tells a stroke from an edge. The
         painting's palette and a tone of ten times the weight, at three sizes, have what is dark filled, not
-        outlined. Content weighs four times as much, and colours are to change where the photograph's do.
+        outlined. Content weighs three times as much, local structure counts, which keeps eyes and lines, and
+        colours are to change where the photograph's do.
 
         Args:
             pictures, images, grams, style_weight: as for `perceptual`.
@@ -245,8 +246,8 @@ class FeedForwardStyle(GenerativeModel):
         loss += style_weight * style_losses(features, grams, even=True)
         tones = [tone_losses(small, photographs, side) for side in _CALM_TONES]
         loss += self.tone_weight * _CALM_TONE * tf.add_n(tones) / len(tones)
-        loss += _PALETTE * palette_losses(small, palettes)
-        loss += _BLOTCHES * blotch_losses(pictures, images) + _WEAVES * weave_losses(pictures, images)
+        loss += _STRUCTURE * structure_losses(small, photographs) + _PALETTE * palette_losses(small, palettes)
+        loss += _BLOTCHES * blotch_losses(pictures, images)
         loss += self.checkerboard_weight * checkerboard_losses(pictures)
         return tf.reduce_mean(loss) + self.total_variation_weight * mean_variation(pictures)
 

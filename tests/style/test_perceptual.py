@@ -19,9 +19,9 @@ from keras_gen.style.perceptual import (
     checkerboard_losses,
     palette,
     palette_losses,
+    structure_losses,
     style_losses,
     tone_losses,
-    weave_losses,
 )
 
 COARSE = np.random.default_rng(0).uniform(-0.5, 0.5, (2, 4, 5, 3)).astype("float32")
@@ -115,24 +115,26 @@ def test_strokes_are_no_blotches():
     np.testing.assert_allclose(blotch_losses(grain, np.zeros_like(grain)), 0, atol=1e-6)
 
 
-def test_a_weave_costs_where_the_photograph_is_plain():
-    columns = 0.5 * np.where(np.arange(64) % 2, 1, -1)[None, None, :, None]
-    weave = np.broadcast_to(columns, (1, 40, 64, 3)).astype("float32")
-    plain = np.zeros((1, 40, 64, 3), "float32")
-    np.testing.assert_allclose(weave_losses(weave, plain), 1, rtol=1e-5)
-    np.testing.assert_allclose(weave_losses(plain + 0.3, weave), 0, atol=1e-7)
-    both = weave_losses(np.concatenate([weave, weave]), np.concatenate([plain, 0.06 * weave]))
-    np.testing.assert_allclose(both, [1, np.exp(-1)], rtol=1e-3)  # a deviation of 0.03
+def test_structure_is_kept_at_any_brightness_and_contrast():
+    lines = np.where(np.arange(64) // 2 % 2, 0.4, -0.4)[None, None, :, None]
+    photograph = np.broadcast_to(lines, (1, 40, 64, 3)).astype("float32")
+    blue = np.float32([[[[0.1, 0.3, 0.9]]]]) * photograph - 0.2
+    for picture, loss in ((photograph, 0), (blue, 0), (-photograph, 2), (0 * photograph + 0.3, 1)):
+        np.testing.assert_allclose(structure_losses(picture, photograph), loss, atol=0.03)
+    np.testing.assert_array_equal(np.round(structure_losses(photograph, 0 * photograph), 6), 1)
 
 
-def test_strokes_beside_an_edge_cost_no_more_than_on_it():
-    """Half of the photograph is uneven, and so is the square of 8 pixels next to it."""
-    rows = 0.5 * np.where(np.arange(64) % 2, 1, -1)[None, :, None, None]
-    strokes = np.broadcast_to(rows, (1, 64, 64, 3)).astype("float32")
-    half = strokes.copy()
-    half[:, :, 32:] = 0
-    share = np.mean([np.exp(-0.5 / 0.03)] * 5 + [1] * 3)  # of eight columns of squares
-    np.testing.assert_allclose(weave_losses(strokes, half), share, rtol=1e-4)
+def test_structure_counts_by_how_clear_the_photograph_is():
+    """A half of which all is lost, of a standard deviation of 0.1, beside one of 0.2 that is kept."""
+    rows = np.where(np.arange(64) % 2, 0.2, -0.2)[None, :, None, None]
+    photograph = np.broadcast_to(rows, (1, 64, 64, 3)).astype("float32").copy()
+    photograph[:, :, 32:] *= 0.5
+    picture = photograph.copy()
+    picture[:, :, 32:] = 0
+    # Of fifteen columns of squares seven are of each kind, and in one both are.
+    both = np.sqrt((0.2**2 + 0.1**2) / 2)
+    share = (7 * 0.1 + both * (1 - 0.2 / both / np.sqrt(2))) / (7 * 0.1 + 7 * 0.2 + both)
+    np.testing.assert_allclose(structure_losses(picture, photograph), share, rtol=0.03)
 
 
 def test_tone_is_told_at_the_size_that_is_asked_for():
@@ -194,7 +196,7 @@ def test_channels_count_alike_however_strong_they_are():
         return style_losses({tap: each * only for tap, each in styles.items()}, grams, even=even).numpy()
 
     assert np.all(lacking(10.0, False) < 0.1)
-    assert np.all(lacking(10.0, True) > 0.95)
+    assert np.all(lacking(10.0, True) > 0.85)
     np.testing.assert_allclose(lacking(3.0, True), lacking(1.0, True), rtol=0.05)
     # Where the target's diagonal is even already, the two are one.
     plain = {tap: tf.eye(16)[None] for tap in STYLE_TAPS}
