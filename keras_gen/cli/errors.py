@@ -25,11 +25,14 @@ def explain(error: BaseException) -> str:
         filename = getattr(error, "filename", None)
         where = f" ({filename})" if filename else ""
         return (
-            f"There is no space left on the disk{where}; what was saved before is intact: free some space, "
-            "and go on with --resume."
+            f"There is no space left on the disk{where}; what was saved before is intact: free some space "
+            "and start again, training with --resume."
         )
     if kind == "ResourceExhaustedError" or isinstance(error, MemoryError):
-        return "The memory of the device is not enough: try a smaller --batch-size or --image-size."
+        return (
+            "The memory of the device is not enough: try a smaller --batch-size, or smaller pictures (by "
+            "--image-size, --crop or --size)."
+        )
     if isinstance(error, PermissionError) or number == errno.EROFS:
         return f"{_path(error)} cannot be written or read ({_reason(error)}): check its permissions."
     if isinstance(error, OSError) and error.filename:

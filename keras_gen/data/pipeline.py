@@ -131,8 +131,10 @@ def load(
     )
     count = len(stored.images) if isinstance(stored, Images) else stored.num_examples
     if batch_size is not None and count < batch_size:
+        images = "1 image" if count == 1 else f"{count} images"
         warnings.warn(
-            f"{spec} has only {count} images, fewer than batch_size={batch_size}: using {count}", stacklevel=2
+            f"{spec} has only {images}, fewer than batch_size={batch_size}: using {count}",
+            stacklevel=2,
         )
         batch_size = count
     if drop_remainder is None:

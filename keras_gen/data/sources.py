@@ -114,8 +114,8 @@ def _unknown(spec: str, scheme: str) -> str:
         )
     if path.is_file() and path.suffix in (".npz", ".npy"):
         return f"Data spec {spec!r} is a file: write 'npz:{spec}'"
-    missing = "" if not spec or ":" in spec or path.exists() else f"; and there is no folder {spec}"
-    return f"Unknown data spec {spec!r}{suggest(scheme, schemes)}: expected {_forms()}{missing}"
+    missing = "" if not spec or ":" in spec or path.exists() else f"There is no folder {spec}. "
+    return f"{missing}Unknown data spec {spec!r}{suggest(scheme, schemes)}: expected {_forms()}."
 
 
 def _forms() -> str:

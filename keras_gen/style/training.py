@@ -127,6 +127,7 @@ def train_style(
     """
     arguments = dict(locals())
     run = Run(Path(out))
+    found = {} if resume else find_paintings(styles)
     batches = photographs(content, crop, batch_size, seed)
     images = previewed(content, crop)
     if resume:
@@ -134,9 +135,7 @@ def train_style(
         model.style_weight = np.broadcast_to(style_weight, len(model.styles)).astype(float).tolist()
         model.total_variation_weight = float(total_variation_weight)
     else:
-        paintings = {
-            name: read_painting(path, painting_size) for name, path in find_paintings(styles).items()
-        }
+        paintings = {name: read_painting(path, painting_size) for name, path in found.items()}
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:
             say(reason)

@@ -28,8 +28,8 @@ def test_every_form_has_a_line_of_help():
     [
         (
             "digit",
-            r"Unknown data spec 'digit' .did you mean 'digits'.*expected digits, idx:FOLDER.*or tfds:NAME"
-            ".*; and there is no folder digit",
+            r"There is no folder digit\. Unknown data spec 'digit' .did you mean 'digits'.*expected digits, "
+            r"idx:FOLDER.*or tfds:NAME.*\.$",
         ),
         ("foldr:x", "did you mean 'folder'"),
         ("", "Unknown data spec ''"),
