@@ -9,8 +9,8 @@ from keras_gen.layers.patterns import size_of
 
 #: Pixels reflected beyond the border. The zeros there that a network pads with are seen some 100 pixels away,
 #: fainter with each: trained with these, networks paint on as elsewhere; with 16, pictures had a woven frame,
-#: and with 32 a pale one where strokes are bold.
-MARGIN = 48
+#: and with 32 a pale one where strokes are bold, of which traces were left with 48.
+MARGIN = 64
 
 
 def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tensor:

@@ -19,7 +19,7 @@ PHOTOGRAPHS = [
 def made(models, tmp_path_factory):
     """Files of the style network and their reports, by what stays in float."""
     folder = tmp_path_factory.mktemp("int8")
-    options = {"image_size": 56, "representative": PHOTOGRAPHS, **QUIET}
+    options = {"image_size": 72, "representative": PHOTOGRAPHS, **QUIET}
     reports = {}
     for name, keep in (("none", ()), ("up1", "up1"), ("auto", "auto")):
         with pytest.MonkeyPatch.context() as patch:
