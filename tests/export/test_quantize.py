@@ -49,7 +49,7 @@ def test_weights_and_activations_are_of_eight_bits(made):
     assert len(heavy) == 25
     assert all(heavy)
     assert all(stored for name, stored in operators if name in ("RSQRT", "TANH", "SQUARED_DIFFERENCE"))
-    assert report.inputs["image"] == "float32 1x56x56x3"
+    assert report.inputs["image"] == "float32 1x72x72x3"
 
 
 def test_every_layer_has_an_error_and_the_worst_come_first(models, made):

@@ -115,7 +115,7 @@ def test_normalization_and_up_sampling_are_lowered(style):
     ],
 )
 def test_the_delegate_takes_the_graph_in_two_parts_at_most(models, tmp_path, name, options):
-    to_tflite(models(name), tmp_path / "a.tflite", image_size=64, **options, **QUIET)
+    to_tflite(models(name), tmp_path / "a.tflite", image_size=72, **options, **QUIET)
     run = latency.measure(tmp_path / "a.tflite", runs=1)
     assert run.partitions <= 2
     assert set(run.outside) <= {"MIRROR_PAD", "CAST"}
@@ -134,7 +134,7 @@ def test_depthwise_weights_of_dynamic_files_are_float(tmp_path):
     """As int8 they are for the runtime's own slow kernels; fewer than 1024 the converter leaves alone."""
     network = transformer_net(1, width=24, separable=True, blocks=1)  # 9 * 144 = 1296
     model = kg.style.FastStyleTransfer(network, ["waves"], seed=1)
-    to_tflite(model, tmp_path / "a.tflite", "dynamic", image_size=64, **QUIET)
+    to_tflite(model, tmp_path / "a.tflite", "dynamic", image_size=72, **QUIET)
     parsed = flatbuffer.read((tmp_path / "a.tflite").read_bytes())
     types = flatbuffer.runtime("schema_py_generated").TensorType
     kinds = {"DEPTHWISE_CONV_2D": set(), "CONV_2D": set()}
