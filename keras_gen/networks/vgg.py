@@ -310,4 +310,4 @@ def _read_onnx(path: Path) -> dict[str, list[np.ndarray]]:
             kernel = array.ndim == 4
             pair = layers.setdefault(found[0], [np.empty(0), np.empty(0)])
             pair[0 if kernel else 1] = array.transpose(2, 3, 1, 0) if kernel else array
-    return layers
+    return {name: pair for name, pair in layers.items() if all(each.size for each in pair)}
