@@ -17,7 +17,7 @@ def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tens
     """Mirrors images beyond their borders: by a margin, and on to a multiple at the bottom and right.
 
     `numpy.pad(…, mode="reflect")` of any size, also where the margin is wider than the image. Where the size
-    is known and not smaller, it is one operator that TFLite has.
+    is known, by operators that delegates of TFLite take: one, or for small images one after the other.
 
     Args:
         images: (batch, height, width, channels); height and width may be unknown while it is traced.
@@ -29,8 +29,17 @@ def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tens
     """
     sizes = size_of(images)
     sides = [(margin, margin + -size % multiple) for size in sizes]
-    if all(isinstance(size, int) and max(side) < size for size, side in zip(sizes, sides, strict=True)):
-        return tf.pad(images, [(0, 0), *sides, (0, 0)], mode="REFLECT")
+    if all(isinstance(size, int) and size > 1 for size in sizes):
+        while any(max(side) for side in sides):
+            # As far as the far border: from there on the mirror image is mirrored by the same rule.
+            now = [
+                tuple(min(side, size - 1) for side in pair) for pair, size in zip(sides, sizes, strict=True)
+            ]
+            images = tf.pad(images, [(0, 0), *now, (0, 0)], mode="REFLECT")
+            sides = [
+                (before - done[0], after - done[1]) for (before, after), done in zip(sides, now, strict=True)
+            ]
+        return images
     for axis, (size, (before, after)) in enumerate(zip(sizes, sides, strict=True), 1):
         images = tf.gather(images, _mirrored(size, before, after), axis=axis)
     return images
