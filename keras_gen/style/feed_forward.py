@@ -37,8 +37,8 @@ _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation"
 # Of calm pictures: how much smaller they are measured; how many times as much content (else faces are lost)
 # and tone weigh, this in squares of so many pixels of the small picture; and what structure weighs, the
 # palette (without tone and this they are reliefs), and blotches, which are halos and frames.
-_SMALLER, _CALM_CONTENT, _CALM_TONE, _CALM_TONES = 2, 3.0, 10.0, (1, 2, 8)
-_STRUCTURE, _PALETTE, _BLOTCHES = 2.0, 25.0, 10.0
+_SMALLER, _CALM_CONTENT, _CALM_TONE, _CALM_TONES = 2, 2.0, 5.0, (1, 2, 8)
+_STRUCTURE, _PALETTE, _BLOTCHES = 6.0, 25.0, 15.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -227,10 +227,9 @@ class FeedForwardStyle(GenerativeModel):
         """The loss of paintings without patterns: a scalar, of bold strokes and no grain.
 
         They are measured at half the size, for strokes twice as large as the painting's, and since there is
-        nothing of which grain could be painted. Channels count alike, which tells a stroke from an edge. The
-        painting's palette and a tone of ten times the weight, at three sizes, have what is dark filled, not
-        outlined. Content weighs three times as much, local structure counts, which keeps eyes and lines, and
-        colours are to change where the photograph's do.
+        nothing of which grain could be painted. The painting's palette, and tone by five times its weight at
+        three sizes, have what is dark filled, not outlined. Content weighs twice as much, local structure
+        counts, which keeps eyes, hair and lines, and colours are to change where the photograph's do.
 
         Args:
             pictures, images, grams, style_weight: as for `perceptual`.
@@ -243,7 +242,7 @@ class FeedForwardStyle(GenerativeModel):
         features = self.vgg_features(small)
         content = content_losses(features, self.vgg_features(photographs))
         loss = self.content_weight * _CALM_CONTENT * content
-        loss += style_weight * style_losses(features, grams, even=True)
+        loss += style_weight * style_losses(features, grams)
         tones = [tone_losses(small, photographs, side) for side in _CALM_TONES]
         loss += self.tone_weight * _CALM_TONE * tf.add_n(tones) / len(tones)
         loss += _STRUCTURE * structure_losses(small, photographs) + _PALETTE * palette_losses(small, palettes)

@@ -23,10 +23,7 @@ _CHECKER, _SQUARE = 4, 64
 _BLOTCH, _EDGE = 8, 0.05
 # Pixels of a side of the squares whose structure is compared; the variance of brightness that counts as
 # little, and the standard deviation from which all count alike.
-_WINDOW, _FAINT, _CLEAR = 8, 5e-4, 0.25
-# Share of the mean that is added to each channel's energy, so that what is nearly absent counts little: with
-# a hundredth pictures grew pale, to lack what the painting has not.
-_FLOOR = 0.3
+_WINDOW, _FAINT, _CLEAR = 8, 5e-4, 0.1
 # Pixels of a side of the squares of which a palette is.
 _DAB = 2
 _DIRECTIONS = [
@@ -46,9 +43,7 @@ def relative_errors(features: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
     return content_loss(features, targets) / (content_loss(targets, tf.zeros_like(targets)) + 1e-3)
 
 
-def style_losses(
-    features: Mapping[str, tf.Tensor], grams: Mapping[str, tf.Tensor], *, even: bool = False
-) -> tf.Tensor:
+def style_losses(features: Mapping[str, tf.Tensor], grams: Mapping[str, tf.Tensor]) -> tf.Tensor:
     """The style loss of each picture: float32 (batch,), 1 for a picture without any features.
 
     The mean over the taps of the squared difference of Gram matrices, relative to the mean square of the
@@ -56,22 +51,13 @@ def style_losses(
     features' fourth power: of HED's VGG nearly all would be the first tap's, which sees colours and grain but
     no strokes.
 
-    Within a tap it is the same with channels: the strongest few are most of a Gram matrix's squares.
-
     Args:
         features: of the pictures, by tap.
         grams: Gram matrices (batch or 1, channels, channels) of the painting, by tap.
-        even: channels count alike, however strong they are in the painting: both matrices are divided by the
-            roots of the painting's diagonal, to which 0.3 of its mean are added.
     """
     parts = []
     for tap in STYLE_TAPS:
         found, target = gram_matrix(features[tap]), grams[tap]
-        if even:
-            energy = tf.linalg.diag_part(target)
-            root = tf.sqrt(energy + _FLOOR * tf.reduce_mean(energy, -1, keepdims=True) + 1e-9)
-            scale = root[:, :, None] * root[:, None, :]
-            found, target = found / scale, target / scale
         parts.append(gram_loss(found, target) / (gram_loss(target, tf.zeros_like(target)) + 1e-3))
     return tf.add_n(parts) / len(parts)
 
@@ -152,7 +138,7 @@ def structure_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     """One minus the local correlation of the brightness of each picture and its photograph: float32 (batch,).
 
     In squares of 8 pixels that overlap by half, and the mean over them, each weighted by the photograph's
-    standard deviation there, of 0.25 at most. Eyes and lines stay where they are and what is darker stays
+    standard deviation there, of 0.1 at most. Eyes and lines stay where they are and what is darker stays
     darker, whatever becomes of contrast and of colours; what is plain costs nothing.
 
     Args:
