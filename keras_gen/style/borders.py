@@ -8,7 +8,7 @@ from keras_gen.layers.cut import cut
 from keras_gen.layers.patterns import size_of
 
 #: Pixels reflected beyond the border. The zeros there that a network pads with are seen some 100 pixels away,
-#: fainter with each: trained with these, networks paint on as elsewhere; with 16, pictures had a woven frame,
+#: fainter with each: behind these, networks paint on as elsewhere; with 16, pictures had a woven frame,
 #: and with 32 a pale one where strokes are bold, of which traces were left with 48.
 MARGIN = 64
 
@@ -17,7 +17,7 @@ def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tens
     """Mirrors images beyond their borders: by a margin, and on to a multiple at the bottom and right.
 
     `numpy.pad(…, mode="reflect")` of any size, also where the margin is wider than the image. Where the size
-    is known, by operators that delegates of TFLite take: one, or for small images one after the other.
+    is known and above 1, by operators that delegates of TFLite take: one, or for small images one after the other.
 
     Args:
         images: (batch, height, width, channels); height and width may be unknown while it is traced.
