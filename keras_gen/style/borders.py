@@ -16,8 +16,8 @@ MARGIN = 64
 def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tensor:
     """Mirrors images beyond their borders: by a margin, and on to a multiple at the bottom and right.
 
-    `numpy.pad(…, mode="reflect")` of any size, also where the margin is wider than the image. Where the size
-    is known and above 1, by operators that delegates of TFLite take: one, or for small images one after the other.
+    `numpy.pad(…, mode="reflect")` of any size, also where the margin is wider than the image. Where sizes are
+    known and above 1, by operators that delegates of TFLite take: one, or for small images several.
 
     Args:
         images: (batch, height, width, channels); height and width may be unknown while it is traced.
