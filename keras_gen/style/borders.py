@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import tensorflow as tf
 
 from keras_gen.layers.cut import cut
@@ -30,15 +31,12 @@ def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tens
     sizes = size_of(images)
     sides = [(margin, margin + -size % multiple) for size in sizes]
     if all(isinstance(size, int) and size > 1 for size in sizes):
-        while any(max(side) for side in sides):
-            # As far as the far border: from there on the mirror image is mirrored by the same rule.
-            now = [
-                tuple(min(side, size - 1) for side in pair) for pair, size in zip(sides, sizes, strict=True)
-            ]
-            images = tf.pad(images, [(0, 0), *now, (0, 0)], mode="REFLECT")
-            sides = [
-                (before - done[0], after - done[1]) for (before, after), done in zip(sides, now, strict=True)
-            ]
+        # As far as the far border at a time: from there on the mirror image is mirrored by the same rule.
+        reach, left = np.array(sizes)[:, None] - 1, np.array(sides)
+        while left.any():
+            step = np.minimum(left, reach)
+            images = tf.pad(images, [(0, 0), *step.tolist(), (0, 0)], mode="REFLECT")
+            left -= step
         return images
     for axis, (size, (before, after)) in enumerate(zip(sizes, sides, strict=True), 1):
         images = tf.gather(images, _mirrored(size, before, after), axis=axis)

@@ -24,3 +24,4 @@ def test_known_sizes_need_only_what_delegates_of_tflite_take(size):
     kinds = {operation.type for operation in traced.graph.get_operations()}
     assert "MirrorPad" in kinds
     assert not kinds & {"GatherV2", "Range", "StridedSlice"}
+    assert kinds <= {"Placeholder", "Const", "MirrorPad", "Identity", "NoOp"}
