@@ -139,7 +139,8 @@ def structure_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
 
     In squares of 8 pixels that overlap by half, and the mean over them, each weighted by the photograph's
     standard deviation there, of 0.1 at most. Eyes and lines stay where they are and what is darker stays
-    darker, whatever becomes of contrast and of colours; what is plain costs nothing.
+    darker, whatever becomes of contrast and of colours. What is plain hardly counts; where all of a
+    photograph is, the loss is 1, whatever the picture.
 
     Args:
         pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 8 pixels a side.
