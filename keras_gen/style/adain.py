@@ -245,7 +245,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         pictures, codes = paint(images)
         content, style = self.vgg_features(images), self.vgg_features(paintings)
         grams = {tap: gram_matrix(style[tap]) for tap in STYLE_TAPS}
-        values = self.perceptual(pictures, images, content, grams, self.style_weight)
+        targets = content, grams, self.style_weight
+        values = self.perceptual(pictures, images, *targets)
         if network.hint is not None:
             errors = []
             for code, wanted in ((codes, content[_HINT_TAP]), (painting_codes, style[_HINT_TAP])):
@@ -260,7 +261,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         def calm(photographs):
             return paint(photographs, 0.0)[0]
 
-        return self.with_calm(values, calm, images, motion, grams, palette(paintings), self.style_weight)
+        return self.with_calm(values, calm, images, motion, *targets, palette(paintings))
 
     # Painting.
 

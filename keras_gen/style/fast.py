@@ -59,7 +59,7 @@ class FastStyleTransfer(FeedForwardStyle):
         temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
             smooth: how far the painting of a photograph that was moved a little, with noise, is from the
             painting of the photograph, moved. Each photograph is then painted a second time, without texture
-            and noise, which stand still in a film; these calm pictures learn by `calm_loss`, to be bold.
+            and noise, which stand still in a film; these calm pictures learn by `calm_loss`.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.
@@ -183,9 +183,10 @@ class FastStyleTransfer(FeedForwardStyle):
         def paint(photographs, texture=None):
             return _painted(network, photographs, weights, training, origins, texture)
 
-        values = self.perceptual(paint(images), images, self.vgg_features(images), grams, style_weight)
+        targets = self.vgg_features(images), grams, style_weight
+        values = self.perceptual(paint(images), images, *targets)
         calm = functools.partial(paint, texture=0.0)
-        return self.with_calm(values, calm, images, motion, grams, palettes, style_weight)
+        return self.with_calm(values, calm, images, motion, *targets, palettes)
 
     def fit(self, x=None, *args, **kwargs):
         """Trains on photographs: images (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.

@@ -34,11 +34,9 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
-# Of calm pictures: how much smaller they are measured; how many times as much content (else faces are lost)
-# and tone weigh, this in squares of so many pixels of the small picture; and what structure weighs, the
-# palette (without tone and this they are reliefs), and blotches, which are halos and frames.
-_SMALLER, _CALM_CONTENT, _CALM_TONE, _CALM_TONES = 2, 2.0, 5.0, (1, 2, 8)
-_STRUCTURE, _PALETTE, _BLOTCHES = 6.0, 25.0, 15.0
+# Of calm pictures: what local structure weighs (eyes, hair and lines stay), the palette (without it they are
+# reliefs), blotches (halos, frames and pits), and total variation (weaves).
+_STRUCTURE, _PALETTE, _BLOTCHES, _VARIATION = 1.0, 6.0, 15.0, 2.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -220,35 +218,25 @@ class FeedForwardStyle(GenerativeModel):
         self,
         pictures: tf.Tensor,
         images: tf.Tensor,
+        content: Mapping[str, tf.Tensor],
         grams: Mapping[str, tf.Tensor],
-        palettes: tf.Tensor,
         style_weight: tf.Tensor | float,
+        palettes: tf.Tensor,
     ) -> tf.Tensor:
-        """The loss of paintings without patterns: a scalar, of bold strokes and no grain.
+        """The loss of paintings without patterns: a scalar.
 
-        They are measured at half the size, for strokes twice as large as the painting's, and since there is
-        nothing of which grain could be painted. The painting's palette, and tone by five times its weight at
-        three sizes, have what is dark filled, not outlined. Content weighs twice as much, local structure
-        counts, which keeps eyes, hair and lines, and colours are to change where the photograph's do.
+        The perceptual loss, and what keeps them plain where the photograph is: local structure counts, which
+        keeps eyes, hair and lines; the painting's palette, which has what is dark filled, not outlined;
+        colours are to change where the photograph's do, and neighbouring pixels little.
 
         Args:
-            pictures, images, grams, style_weight: as for `perceptual`.
+            pictures, images, content, grams, style_weight: as for `perceptual`.
             palettes: of each one's style, by `palette`.
         """
-        small, photographs = (
-            tf.nn.avg_pool2d(tf.cast(each, tf.float32), _SMALLER, _SMALLER, "VALID")
-            for each in (pictures, images)
-        )
-        features = self.vgg_features(small)
-        content = content_losses(features, self.vgg_features(photographs))
-        loss = self.content_weight * _CALM_CONTENT * content
-        loss += style_weight * style_losses(features, grams)
-        tones = [tone_losses(small, photographs, side) for side in _CALM_TONES]
-        loss += self.tone_weight * _CALM_TONE * tf.add_n(tones) / len(tones)
-        loss += _STRUCTURE * structure_losses(small, photographs) + _PALETTE * palette_losses(small, palettes)
+        values = self.perceptual(pictures, images, content, grams, style_weight)
+        loss = _STRUCTURE * structure_losses(pictures, images) + _PALETTE * palette_losses(pictures, palettes)
         loss += _BLOTCHES * blotch_losses(pictures, images)
-        loss += self.checkerboard_weight * checkerboard_losses(pictures)
-        return tf.reduce_mean(loss) + self.total_variation_weight * mean_variation(pictures)
+        return values["loss"] + tf.reduce_mean(loss) + _VARIATION * values["total_variation"]
 
     def origins(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """Where in the plane each image begins: int32 (batch, 2), at random.
@@ -271,7 +259,7 @@ class FeedForwardStyle(GenerativeModel):
         paint: Callable[[tf.Tensor], tf.Tensor],
         images: tf.Tensor,
         motion: Sequence[tf.Tensor],
-        *styles: Any,
+        *targets: Any,
     ) -> dict[str, tf.Tensor]:
         """The losses with those of calm pictures and of steady ones, if there is a temporal weight.
 
@@ -280,13 +268,13 @@ class FeedForwardStyle(GenerativeModel):
             paint: from images to paintings without patterns, which stand still where a film moves.
             images: the photographs.
             motion: what `motion` gave.
-            *styles: what `calm_loss` takes of them.
+            *targets: what else `calm_loss` takes.
         """
         if not motion:
             return values
         moved_images, flow = motion
         pictures = paint(images)
-        calm = self.calm_loss(pictures, images, *styles)
+        calm = self.calm_loss(pictures, images, *targets)
         temporal = tf.reduce_mean(temporal_losses(pictures, paint(moved_images), flow))
         loss = values["loss"] + calm + self.temporal_weight * temporal
         return {**values, "loss": loss, "calm": calm, "temporal": temporal}

@@ -20,7 +20,7 @@ TONE = 16
 # was found), and a side of the squares in which it is measured.
 _CHECKER, _SQUARE = 4, 64
 # Pixels of a side of the squares whose colours the blotch loss compares, and the difference at an edge.
-_BLOTCH, _EDGE = 8, 0.05
+_BLOTCH, _EDGE = 4, 0.05
 # Pixels of a side of the squares whose structure is compared; the variance of brightness that counts as
 # little, and the standard deviation from which all count alike.
 _WINDOW, _FAINT, _CLEAR = 8, 5e-4, 0.1
@@ -62,20 +62,19 @@ def style_losses(features: Mapping[str, tf.Tensor], grams: Mapping[str, tf.Tenso
     return tf.add_n(parts) / len(parts)
 
 
-def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor, side: int = TONE) -> tf.Tensor:
+def tone_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     """One minus the correlation of the brightness of each picture and its photograph: float32 (batch,).
 
     Brightness is that of squares, so that strokes are free; a correlation leaves a style its own brightness
     and contrast. A plain photograph correlates with nothing: 1.
 
     Args:
-        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least `side` pixels a side.
-        side: of the squares in pixels.
+        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
     """
 
     def brightness(images):
         grey = tf.image.rgb_to_grayscale(tf.cast(images, tf.float32))
-        coarse = tf.nn.avg_pool2d(grey, side, side, "VALID")
+        coarse = tf.nn.avg_pool2d(grey, TONE, TONE, "VALID")
         return coarse - tf.reduce_mean(coarse, (1, 2, 3), keepdims=True)
 
     a, b = brightness(pictures), brightness(photographs)
@@ -114,13 +113,13 @@ def checkerboard_losses(pictures: tf.Tensor) -> tf.Tensor:
 def blotch_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     """How much colours change where the photograph's do not: float32 (batch,).
 
-    In squares of 8 pixels, so that strokes are free: the mean absolute difference of neighbours, of vertical
+    In squares of 4 pixels, so that grain is free: the mean absolute difference of neighbours, of vertical
     and of horizontal ones, added, each weighted by `exp(-d / 0.05)`, where d is the largest difference of the
-    photograph's channels there. Halos beside lines, a frame along the border and clouds in a plain sky have
-    some; edges of the photograph cost nothing.
+    photograph's channels there. Halos beside lines, a frame along the border, pits and clouds in a plain sky
+    have some; edges of the photograph cost nothing.
 
     Args:
-        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
+        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 8 pixels a side.
     """
 
     def steps(images):
