@@ -22,13 +22,18 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
+    # Short, for a name may be as long as the system allows.
+    temporary = path.with_name(f".{path.stem[:40]}-{os.getpid()}{path.suffix}")
     try:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
         if os.name == "posix":
             _sync(path.parent)
+    except OSError as error:
+        if error.filename is not None and Path(os.fsdecode(error.filename)) == temporary:
+            error.filename = str(path)  # the name that was asked for
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -18,7 +18,11 @@ PIPE = "-"
 
 # Frames of other formats are pages (TIFF) or previews (MPO).
 _ANIMATED = ("AVIF", "FLI", "GIF", "PNG", "WEBP")
-_OPAQUE = ("JPEG", "BMP")  # formats without an alpha channel
+# Formats that pictures are written in: with an alpha channel, with transparent pixels, and without either.
+# Pillow names others too, which need another library or make a picture smaller (ICO).
+_TRANSPARENT = ("AVIF", "DDS", "JPEG2000", "PNG", "QOI", "SGI", "TGA", "TIFF", "WEBP")
+_CUT_OUT = ("GIF",)
+_OPAQUE = ("BMP", "DIB", "EPS", "JPEG", "MPO", "PCX", "PDF", "PPM")
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95, "method": 4},
@@ -130,7 +134,14 @@ def write(
         warnings.warn(f"{kind} has no transparency: the picture is laid over white.", stacklevel=2)
         pixels = picture.over_white
     elif picture.alpha is not None:
-        pixels = np.dstack([pixels, picture.alpha])
+        alpha = picture.alpha
+        if kind in _CUT_OUT and not np.isin(alpha, (0, 255)).all():
+            warnings.warn(
+                f"{kind} has no partial transparency: half and more of it is kept, the rest laid over white.",
+                stacklevel=2,
+            )
+            pixels, alpha = picture.over_white, np.where(alpha < 128, 0, 255).astype("uint8")
+        pixels = np.dstack([pixels, alpha])
     image = Image.fromarray(pixels)
     options = _OPTIONS.get(kind, {})
     if str(target) == PIPE:
@@ -158,7 +169,7 @@ def format_of(target: str | os.PathLike[str]) -> str:
         return "PNG"
     ending = Path(target).suffix.lower()
     kind = Image.registered_extensions().get(ending)
-    if kind is None or kind not in Image.SAVE:
+    if kind not in (*_TRANSPARENT, *_CUT_OUT, *_OPAQUE) or kind not in Image.SAVE:
         raise ValueError(f"{target} must end in the name of an image format, such as .png, .jpg or .webp.")
     return kind
 
@@ -225,9 +236,9 @@ def _open(source: Any) -> tuple[str, Any]:
             raise ValueError("Standard input is empty; send it an image, e.g. `< photo.jpg`.")
         return "Standard input", io.BytesIO(data)
     path = Path(source)
-    if not path.is_file():
+    if not path.exists() or path.is_dir():  # a named pipe is no file, and can be read
         raise FileNotFoundError(f"There is no image file {path}; give the path of a file such as photo.jpg.")
-    return str(path), path
+    return str(path), path if path.is_file() else io.BytesIO(path.read_bytes())
 
 
 def _frames(opened: Any) -> int:
@@ -299,8 +310,12 @@ def _to_srgb(image: Any) -> Any:
 
 def _to_bytes(grey: np.ndarray, mode: str) -> np.ndarray:
     """Grey values of more than eight bits as bytes; Pillow itself would cut them off at 255."""
-    if mode.startswith("I"):
-        white = 65535.0
-    else:  # floating point has no fixed range: take the smallest usual one that holds the values
-        white = next((w for w in (1.0, 255.0, 65535.0) if grey.max() <= w), float(grey.max()))
+    highest = float(grey.max())
+    if not np.isfinite(grey).all():
+        raise ValueError(f"its values are from {grey.min():g} to {highest:g}")
+    # Numbers of 32 bits and floating point have no fixed range: the smallest usual one that holds the values.
+    usual = (
+        (65535.0,) if mode.startswith("I;16") else (255.0, 65535.0) if mode == "I" else (1.0, 255.0, 65535.0)
+    )
+    white = next((white for white in usual if highest <= white), highest)
     return np.round(np.clip(grey / white, 0.0, 1.0) * 255.0).astype("uint8")

@@ -36,3 +36,14 @@ def test_leftovers_of_killed_processes_are_removed_and_nothing_else(tmp_path):
     atomic.remove_leftovers(tmp_path)
     kept = {"last.keras", "history.csv", ".lock", ".notes.json", "epoch-0001.png"}
     assert {path.name for path in tmp_path.rglob("*") if path.is_file()} == kept
+
+
+def test_errors_name_the_file_that_was_asked_for(tmp_path):
+    with pytest.raises(OSError) as error, atomic.replacing(tmp_path / "a.txt") as temporary:
+        temporary.rename(tmp_path / "elsewhere")
+    assert error.value.filename == str(tmp_path / "a.txt")
+
+
+def test_long_names_are_written(tmp_path):
+    atomic.write_text(tmp_path / ("n" * 251 + ".txt"), "a")
+    assert [len(path.name) for path in tmp_path.iterdir()] == [255]

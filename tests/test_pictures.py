@@ -1,5 +1,7 @@
 import io
+import os
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -236,3 +238,49 @@ def test_an_animation_cut_short_after_its_first_frame_is_that_frame(tmp_path, re
     (tmp_path / "film.gif").write_bytes(whole[: second + 12])
     np.testing.assert_array_equal(pictures.read(tmp_path / "film.gif").pixels, first)
     assert not recwarn
+
+
+@pytest.mark.parametrize("ending", ["ppm", "bmp", "pcx", "eps"])
+def test_formats_without_transparency_lay_over_white(tmp_path, ending):
+    alpha = np.full((20, 30), 0, "uint8")
+    with pytest.warns(UserWarning, match="no transparency"):
+        pictures.write(pictures.Picture(np.zeros((20, 30, 3), "uint8"), alpha), tmp_path / f"a.{ending}")
+    if ending != "eps":  # which Ghostscript reads
+        assert pictures.read(tmp_path / f"a.{ending}").pixels.min() == 255
+
+
+def test_gif_cuts_out(tmp_path):
+    alpha = np.repeat(np.uint8([[0, 100, 200, 255]]), 8, 0)
+    picture = pictures.Picture(np.zeros((8, 4, 3), "uint8"), alpha)
+    with pytest.warns(UserWarning, match="partial"):
+        pictures.write(picture, tmp_path / "a.gif")
+    found = pictures.read(tmp_path / "a.gif")
+    np.testing.assert_array_equal(found.alpha[0], [0, 0, 255, 255])
+    np.testing.assert_array_equal(found.pixels[0, 2:, 0], [55, 0])
+
+
+@pytest.mark.parametrize("name", ["a.h5", "a.hdf", "a.wmf", "a.ico"])
+def test_formats_that_pillow_names_but_cannot_write_are_refused_at_once(name):
+    with pytest.raises(ValueError, match="must end"):
+        pictures.format_of(name)
+
+
+def test_numbers_of_32_bits_and_those_that_are_none(tmp_path):
+    for highest, expected in ((255, 255), (65535, 255), (2**31 - 1, 255), (100, 100)):
+        values = np.int32([[0, highest]])
+        Image.fromarray(values).save(tmp_path / "a.tiff")
+        assert pictures.read(tmp_path / "a.tiff").pixels[0, :, 0].tolist() == [0, expected]
+    Image.fromarray(np.float32([[0, np.nan]])).save(tmp_path / "b.tiff")
+    with pytest.raises(ValueError, match="from nan to nan"):
+        pictures.read(tmp_path / "b.tiff")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_named_pipe_is_read(tmp_path):
+    buffer = io.BytesIO()
+    Image.new("RGB", (3, 2), (1, 2, 3)).save(buffer, "PNG")
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(buffer.getvalue(),))
+    writer.start()
+    assert pictures.read(tmp_path / "pipe").pixels.shape == (2, 3, 3)
+    writer.join()

@@ -166,7 +166,9 @@ def _pairs(
         if out is None:
             source = Path(images[0])
             out = PIPE if images[0] == PIPE else same_ending(f"{source.stem}-{name}{source.suffix}")
-        return [(images[0], out)], False
+        pairs = [(images[0], out)]
+        _refuse_sources(pairs)
+        return pairs, False
     if PIPE in images:
         raise ValueError("- is one image by itself: give it alone.")
     found = [(Path(image), find(image)) for image in images]  # which tells where there are none
@@ -183,6 +185,7 @@ def _pairs(
                 continue  # painted already
             inner = path.relative_to(root) if root.is_dir() else Path(path.name)
             pairs.append((str(path), str(Path(out) / same_ending(inner))))
+    _refuse_sources(pairs)
     if not pairs:
         raise FileNotFoundError(f"There are no images in {', '.join(images)} but those painted, in {out}.")
     taken = [target for _, target in pairs]
@@ -190,6 +193,15 @@ def _pairs(
     if twice is not None:
         raise ValueError(f"Two images would both become {twice}: paint their folders one at a time.")
     return pairs, True
+
+
+def _refuse_sources(pairs: list[tuple[str, str]]) -> None:
+    """Raises a ValueError where a picture would take the place of the photograph that it is of."""
+    for source, target in pairs:
+        if Path(target).exists() and Path(source).exists() and Path(target).samefile(source):
+            raise ValueError(
+                f"{source} cannot be read and written at once, even by --force: name another place by --out."
+            )
 
 
 def _quiet(message: str) -> None:

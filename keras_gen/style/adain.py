@@ -327,11 +327,16 @@ class AdaINStyleTransfer(FeedForwardStyle):
     def _shares(count, weights, masks, size) -> list[np.ndarray]:
         if masks is None:
             found = np.ones(count, np.float32) if weights is None else np.asarray(weights, np.float32)
-            if found.shape != (count,) or not found.min() >= 0 or not found.sum() > 0:
+            if found.shape != (count,) or not found.min() >= 0 or not 0 < found.sum() < np.inf:
                 raise ValueError(f"weights must be {count} numbers of at least 0; received {weights}.")
             return list(found / found.sum())
         stacked = np.asarray(masks, np.float32)
-        if stacked.shape != (count, *size) or not stacked.min() >= 0 or not stacked.sum(0).min() > 0:
+        if (
+            stacked.shape != (count, *size)
+            or not stacked.min() >= 0
+            or not stacked.sum(0).min() > 0
+            or np.isinf(stacked).any()
+        ):
             raise ValueError(
                 f"masks must be {count} arrays of the image's height and width {tuple(size)}, at least 0, "
                 f"which leave no pixel without a painting; received {stacked.shape}."

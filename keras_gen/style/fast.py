@@ -230,6 +230,8 @@ class FastStyleTransfer(FeedForwardStyle):
             ValueError: an unknown style, or weights that do not blend.
         """
         names = self.styles
+        if isinstance(style, bool):  # which NumPy takes for a number, but not for an index
+            style = str(style)
         if isinstance(style, (int, np.integer)) and -len(names) <= style < len(names):
             return np.eye(len(names), dtype=np.float32)[style]
         if isinstance(style, str):
@@ -240,7 +242,7 @@ class FastStyleTransfer(FeedForwardStyle):
                 raise ValueError(f"There is no style {unknown[0]!r}: choose from {', '.join(names)}.")
             style = [style.get(name, 0.0) for name in names]
         weights = np.asarray(style, np.float32)
-        if weights.shape != (len(names),) or not weights.min() >= 0 or not weights.sum() > 0:
+        if weights.shape != (len(names),) or not weights.min() >= 0 or not 0 < weights.sum() < np.inf:
             raise ValueError(
                 f"style must be a name, an index below {len(names)}, or {len(names)} weights of at least 0; "
                 f"received {style!r}."

@@ -89,15 +89,20 @@ class GatysStyleTransfer(GenerativeModel):
         name: str | None = None,
     ):
         super().__init__(seed=seed, name=name)
+        if self.distribute_strategy.num_replicas_in_sync > 1:
+            raise ValueError(
+                "One picture is optimized by one device; received a strategy of "
+                f"{self.distribute_strategy.num_replicas_in_sync}: make the model outside of its scope."
+            )
         if preserve_color not in (None, "luminance", "histogram"):
             raise ValueError(
                 f'preserve_color must be None, "luminance" or "histogram"; received {preserve_color!r}.'
             )
         if list(scales) != sorted({float(s) for s in scales if s > 0}) or not scales or scales[-1] != 1:
             raise ValueError(f"scales must grow from above 0 to 1, as (0.5, 1.0); received {tuple(scales)}.")
-        if steps_per_scale < 1 or not style_scale > 0:
+        if steps_per_scale < 1 or not 0 < style_scale < np.inf:
             raise ValueError(
-                "steps_per_scale must be 1 or more and style_scale above 0; received "
+                "steps_per_scale must be 1 or more and style_scale finite and above 0; received "
                 f"{steps_per_scale} and {style_scale}."
             )
         self.content_layers, self.style_layers = layer_weights(content_layers), layer_weights(style_layers)
@@ -386,7 +391,8 @@ class GatysStyleTransfer(GenerativeModel):
         """A model of those arguments, its pictures blank."""
         config = dict(config)
         content = np.zeros(config.pop("content_shape"), np.float32)
-        styles = [np.zeros(shape, np.float32) for shape in config.pop("style_shapes")]
+        # In colour: to match the luminance, which leaves one channel, is for the constructor.
+        styles = [np.zeros((*shape[:2], 3), np.float32) for shape in config.pop("style_shapes")]
         masks = [np.ones(content.shape[:2])] * len(styles) if config.pop("masked") else None
         scale = config.pop("scale")
         backbone = keras.saving.deserialize_keras_object(config.pop("backbone"), custom_objects)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -61,8 +62,8 @@ class Objective:
         if style_loss not in ("gram", "mean_std"):
             raise ValueError(f'style_loss must be "gram" or "mean_std"; received {style_loss!r}.')
         weights = (content_weight, style_weight, total_variation_weight)
-        if min(weights) < 0 or max(weights) <= 0:
-            raise ValueError(f"Weights must be 0 or more, and one above; received {weights}.")
+        if not (all(weight >= 0 for weight in weights) and 0 < sum(weights) < math.inf):
+            raise ValueError(f"Weights must be finite, 0 or more, and one above; received {weights}.")
         self.features, self.gram = features, style_loss == "gram"
         self.content_layers, self.style_layers = _relative(content_layers), _relative(style_layers)
         self.content_weight, self.style_weight, self.total_variation_weight = map(float, weights)
@@ -142,7 +143,7 @@ def checked_style_weights(weights: Sequence[float] | None, count: int) -> list[f
         ValueError: another number of weights, or weights out of range.
     """
     given = [1.0] * count if weights is None else [float(weight) for weight in weights]
-    if count == 0 or len(given) != count or min(given) < 0 or sum(given) <= 0:
+    if count == 0 or len(given) != count or not min(given) >= 0 or not 0 < sum(given) < math.inf:
         raise ValueError(
             "There must be one style or more, and for each a weight of 0 or more, not all 0; received "
             f"{count} styles and weights {given}."

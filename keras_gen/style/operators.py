@@ -39,6 +39,8 @@ def gram_matrix(features: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor
     Reference: Image Style Transfer Using Convolutional Neural Networks, 2016, CVPR (arXiv:1508.06576).
     """
     features = tf.convert_to_tensor(features)
+    if features.dtype == tf.float16:  # whose largest number is 65,504: a product of few pixels
+        features = tf.cast(features, tf.float32)
     if mask is None:
         return _products(features) / tf.cast(tf.reduce_prod(tf.shape(features)[1:3]), _float(features).dtype)
     weighted = features * tf.cast(_shares(_float(features), mask), features.dtype)

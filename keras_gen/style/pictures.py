@@ -25,7 +25,18 @@ def as_array(image: Any, role: str) -> np.ndarray:
             f"The {role} must be an array (height, width, 3); received the path {os.fspath(image)!r}: read "
             "it with keras_gen.image.load_image."
         )
-    return np.asarray(image, np.float32)
+    if isinstance(image, tf.Tensor) and not hasattr(image, "numpy"):
+        raise ValueError(
+            f"The {role} must have values; received a symbolic tensor: within tf.function and Dataset.map call "
+            "the model itself, model([images, weights])."
+        )
+    found = np.asarray(image)
+    if found.dtype.kind in "biu":  # of dark bytes all values might be in [-1, 1]
+        raise ValueError(
+            f"The {role} must be floats in [-1, 1]; received {found.dtype}. For bytes use image / 127.5 - 1, or "
+            "read files with keras_gen.image.load_image."
+        )
+    return found.astype(np.float32)
 
 
 def checked(image: Any, role: str) -> np.ndarray:

@@ -117,6 +117,18 @@ def test_nothing_is_overwritten_without_force(cli, model, photo, tmp_path):
     assert pictures.read(out).pixels.shape == (60, 90, 3)
 
 
+@pytest.mark.parametrize("folder", [False, True])
+def test_no_photograph_is_replaced_by_its_picture(cli, model, photo, tmp_path, folder):
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "a.png").write_bytes(before := photo.read_bytes())
+    source = own if folder else own / "a.png"
+    result = cli("stylize", source, "--model", model, "--style", "mosaic", "-o", own, "--force")
+    assert result.exit_code == errors.FAILED
+    assert "read and written at once" in result.stderr
+    assert (own / "a.png").read_bytes() == before
+
+
 def test_a_folder_goes_into_a_folder(cli, model, photo, tmp_path):
     folder = tmp_path / "photos"
     (folder / "inner").mkdir(parents=True)

@@ -180,6 +180,33 @@ def test_loads_in_a_new_process_by_importing_the_package(backbone, tmp_path):
     np.testing.assert_allclose(float(found.split()[-1]), model.image.sum(), rtol=1e-5)
 
 
+def test_saved_by_luminance_and_loaded_goes_on(backbone, tmp_path):
+    """Its style has one channel, made of three."""
+    model = _model(backbone, preserve_color="luminance")
+    model.fit(2, verbose=0)
+    model.save(tmp_path / "a.keras")
+    again = keras.saving.load_model(tmp_path / "a.keras")
+    for one in (model, again):
+        one.fit(2, verbose=0)
+    np.testing.assert_array_equal(again.image, model.image)
+
+
+@pytest.mark.parametrize(
+    "weights", [{"content_weight": np.nan}, {"style_weight": np.inf}, {"style_weights": [np.inf]}]
+)
+def test_weights_that_are_not_finite_are_refused(backbone, weights):
+    with pytest.raises(ValueError, match="received"):
+        _model(backbone, **weights)
+
+
+def test_a_picture_is_not_spread_over_devices(backbone):
+    with (
+        tf.distribute.MirroredStrategy(["cpu:0", "cpu:1"]).scope(),
+        pytest.raises(ValueError, match="outside"),
+    ):
+        _model(backbone)
+
+
 def test_in_parts_equals_at_once(backbone):
     images = []
     for parts in ((7,), (3, 4)):
