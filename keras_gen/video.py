@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ _ENCODERS = {
 _STILL = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")  # which FFmpeg takes for films of one frame
 _BT601, _BT709 = 5, 1  # FFmpeg's numbers of colour spaces
 _REORDERED = 16  # frames that are shown before one that was decoded before them, at most, in H.264 and HEVC
+_LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")  # of one channel, of two, …
 _GIF_RATE = 25  # frames a second at most; viewers slow down what is faster than 50
 
 
@@ -37,9 +39,11 @@ class Report:
 
     Attributes:
         frames: How many were written.
-        broken: How many of them stand for one that could not be read, as repetitions of the one before.
+        broken: How many of them stand for one that could not be read, as repetitions of the one before, or
+            where the film begins with such, of the first that could be read.
         sound: How many sound tracks were kept as they are.
         converted: How many were encoded anew, since the new file's format does not take them as they are.
+        lost: How many are not in it, since it takes them in no way.
         cut: Whether the film ended, damaged, before the end that it announces.
     """
 
@@ -47,6 +51,7 @@ class Report:
     broken: int = 0
     sound: int = 0
     converted: int = 0
+    lost: int = 0
     cut: bool = False
 
 
@@ -83,28 +88,33 @@ def transform(
     report, done = Report(), 0
     with _opened(source) as reading, atomic.replacing(target) as temporary:
         film = reading.streams.video[0]
+        if 1 in (film.width, film.height):
+            raise ValueError(f"{source} is {film.width} by {film.height} pixels; a film needs two each way.")
         sounds = [] if target.suffix.lower() == ".gif" else list(reading.streams.audio)
         rate = film.guessed_rate or film.average_rate or Fraction(25)
         total = film.frames or None
         if total is None and reading.duration:
             total = max(1, round(reading.duration / av.time_base * rate))
         with _Writer(temporary, rate, film.sample_aspect_ratio) as writer:
+            for sound in sounds:
+                writer.add_sound(sound, report)
             waiting: list[Any] = []  # sound that comes before the first frame
+            leading: list[Fraction] = []  # times of what could not be read before it
             for item in _events(reading, film, sounds, report):
                 if isinstance(item, _Shot):
                     if item.pixels is not None:
                         pixels = change(item.pixels)
                     elif not writer.begun:
-                        continue  # there is none to repeat yet
-                    if not writer.begun:
-                        for sound in sounds:
-                            writer.add_sound(sound, report)
-                    shown = writer.show(pixels, item.time)
-                    report.frames += shown
-                    report.broken += shown and item.pixels is None
-                    done += 1
-                    if progress is not None:
-                        progress(done, total)
+                        leading.append(item.time)
+                        continue
+                    for time in (*leading, item.time):
+                        shown = writer.show(pixels, time)
+                        report.frames += shown
+                        report.broken += shown and (item.pixels is None or time in leading)
+                        done += 1
+                        if progress is not None:
+                            progress(done, total)
+                    leading.clear()
                     for packet in waiting:
                         writer.sound(packet)
                     waiting.clear()
@@ -198,40 +208,49 @@ class _Writer:
             self._file.close()
 
     def add_sound(self, stream: Any, report: Report) -> None:
-        """A track of its own for a sound track, before the first frame."""
-        name = stream.codec_context.codec.canonical_name
-        if name in self._file.supported_codecs:
-            self._sounds[stream.index] = (self._file.add_stream_from_template(stream), None)
-            report.sound += 1
+        """A track of its own for a sound track, before the first frame, if the file takes it in any way.
+
+        What a format says that it takes, it may still refuse when its header is written. So that no painted
+        film is lost, each way is tried in a file of its own first: as it is, or else encoded anew.
+        """
+        av = _av()
+        for layout in _layouts(stream):
+            try:
+                with av.open(io.BytesIO(), "w", format=self._file.format.name) as trial:
+                    _track(trial, stream, layout)
+                    trial.start_encoding()
+            except (av.error.FFmpegError, ValueError):
+                continue
+            self._sounds[stream.index] = (_track(self._file, stream, layout), layout is not None)
+            report.sound += layout is None
+            report.converted += layout is not None
             return
-        name = self._file.default_audio_codec
-        rates = _av().Codec(name, "w").audio_rates or [stream.rate]
-        made = self._file.add_stream(name, rate=stream.rate if stream.rate in rates else max(rates))
-        made.layout = stream.layout
-        self._sounds[stream.index] = (made, True)
-        report.converted += 1
+        report.lost += 1
 
     def sound(self, packet: Any) -> None:
-        """Passes a packet of sound on, or what it holds, encoded anew."""
+        """Passes a packet of sound on, or what it holds, encoded anew; one that is damaged leaves a gap."""
         av = _av()
-        stream, convert = self._sounds[packet.stream.index]
-        if not convert:
-            if packet.dts is not None:
-                packet.stream = stream
-                self._file.mux(packet)
+        stream, convert = self._sounds.get(packet.stream.index, (None, False))
+        if stream is None:
             return
         try:
-            heard = packet.decode()
-        except av.error.FFmpegError:
-            return  # a gap of a fraction of a second
-        for frame in heard:
-            self._file.mux(stream.encode(frame))
+            if convert:
+                for frame in packet.decode():
+                    self._file.mux(stream.encode(frame))
+            elif packet.dts is not None:
+                packet.stream = stream
+                self._file.mux(packet)
+        except (av.error.ArgumentError, av.error.InvalidDataError):
+            return  # of a fraction of a second
 
     def show(self, pixels: np.ndarray, time: Fraction) -> bool:
         """Adds a frame at a time in seconds, and says so; one not later than the one before is left out."""
         av = _av()
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or min(pixels.shape) < 2:
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
             raise ValueError(f"A frame is uint8 (height, width, 3), received {pixels.dtype} {pixels.shape}.")
+        if min(pixels.shape) < 2:
+            width, height = pixels.shape[1::-1]
+            raise ValueError(f"A frame is {width} by {height} pixels; a film needs two each way.")
         height, width = (side // 2 * 2 for side in pixels.shape[:2])
         if not self.begun:
             self._begin(height, width)
@@ -261,6 +280,7 @@ class _Writer:
             self._film.pix_fmt = "pal8"
             self._film.codec_context.time_base = Fraction(1, 100)
             self._graph = _palettes(height, width)
+            self._file.start_encoding()
             return
         self._film.pix_fmt = "yuv420p"
         context = self._film.codec_context
@@ -268,6 +288,7 @@ class _Writer:
         context.colorspace = context.color_primaries = context.color_trc = _BT709
         if self.aspect:
             context.sample_aspect_ratio = self.aspect
+        self._file.start_encoding()  # now, not when frames come out of the encoder, dozens later
 
     def _finish(self) -> None:
         for stream, convert in self._sounds.values():
@@ -276,32 +297,79 @@ class _Writer:
         self._file.mux(self._film.encode(None))
 
 
+def _layouts(stream: Any) -> Iterator[str | None]:
+    """The ways to write a sound track, the best first: None as it is, or a layout to encode it anew in."""
+    if stream.codec_context is None or not stream.channels:
+        return  # FFmpeg does not know it
+    usual = _LAYOUTS[stream.channels - 1] if stream.channels <= len(_LAYOUTS) else "stereo"
+    if stream.layout.name.endswith("channels"):  # how many, but not which, as in .avi: encoders refuse that
+        stream.layout = usual
+    yield from dict.fromkeys([None, stream.layout.name, usual, "stereo"])
+
+
+def _track(file: Any, sound: Any, layout: str | None) -> Any:
+    """A track of a file for a sound track as it is, or where a layout is given, encoded anew in it."""
+    if layout is None:
+        made = file.add_stream_from_template(sound)
+        made.layout = sound.layout
+        return made
+    name = file.default_audio_codec
+    rates = _av().Codec(name, "w").audio_rates or [sound.rate]
+    return file.add_stream(name, rate=sound.rate if sound.rate in rates else max(rates), layout=layout)
+
+
 def _events(reading: Any, film: Any, sounds: list[Any], report: Report) -> Iterator[Any]:
-    """Frames in the order of their times, and packets of sound as they come."""
+    """Frames in the order of their times, and packets of sound as they come.
+
+    Few decoders say that a packet was damaged, many give nothing for it. But frames come in the order of
+    their times: what is earlier than one that came and did not come itself, will not.
+    """
     av = _av()
     heard = {sound.index for sound in sounds}
-    broken: list[Fraction] = []  # times of frames that could not be decoded, earliest first
+    awaited: set[Fraction] = set()  # times of frames that the decoder has been given, but not given back
     length = 1 / (film.guessed_rate or Fraction(25))
     following = Fraction(0)  # when a frame without a time is shown
+    apart = Fraction(0)  # how much later than the frame before one is, at least
+    # Of an .avi, FFmpeg makes up times in the order in which frames are stored, not shown.
+    unsaid = reading.format.name == "avi" and film.codec_context.has_b_frames
+
+    def missing(until: Fraction | None) -> Iterator[_Shot]:
+        for time in sorted(time for time in awaited if until is None or time < until):
+            awaited.remove(time)
+            if time - (following - length) >= apart:
+                yield _Shot(None, time)
+
     for packet in _packets(reading, film, report):
         if packet.stream.index != film.index:
             if packet.stream.index in heard:
                 yield packet
             continue
+        if _shown(packet, film):
+            awaited.add(packet.pts * packet.time_base)
         try:
             frames = packet.decode()
         except av.error.FFmpegError:
-            if packet.pts is not None:
-                heapq.heappush(broken, packet.pts * packet.time_base)
             continue
         for frame in frames:
             time = following if frame.pts is None else frame.pts * frame.time_base
-            while broken and broken[0] < time:
-                yield _Shot(None, heapq.heappop(broken))
+            if unsaid and awaited:
+                time = min(awaited)
+            awaited.discard(time)
+            # The second field of an interlaced frame may have a packet, and a time, of its own.
+            apart = length * 3 / 4 if frame.interlaced_frame else Fraction(0)
+            yield from missing(time)
             yield _Shot(None if frame.is_corrupt else _upright(frame), time)
             following = time + length
-    while broken:
-        yield _Shot(None, heapq.heappop(broken))
+    yield from missing(None)
+
+
+def _shown(packet: Any, film: Any) -> bool:
+    """Whether a packet holds a frame to be shown at a time that it says.
+
+    Not so one that an edit list leaves out, nor one of VP8 that is only there for others to refer to.
+    """
+    hidden = film.codec_context.name == "vp8" and packet.size and not bytes(packet)[0] & 0x10
+    return bool(packet.size and packet.pts is not None and not packet.is_discard and not hidden)
 
 
 def _packets(reading: Any, film: Any, report: Report) -> Iterator[Any]:

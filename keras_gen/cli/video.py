@@ -9,8 +9,12 @@ import typer
 
 from keras_gen.cli.console import bar, counted, say, show, start_tensorflow
 
+_OF_FILMS = ("style", "method", "strength", "texture", "preserve_color", "size", "momentum", "model")
+_OF_WALKS = ("n", "points", "seconds", "rate", "seed", "checkpoint")
+
 
 def video(
+    context: typer.Context,
     files: Annotated[
         list[Path], typer.Argument(metavar="[IN] OUT", help="Video files; the ending of OUT says its format.")
     ],
@@ -67,6 +71,13 @@ def video(
     if len(files) != wanted:
         asked = "--walk RUN takes one file, OUT" if walk is not None else "it takes two files, IN and OUT"
         raise typer.BadParameter(f"{asked}; received {len(files)}", param_hint="[IN] OUT")
+    for option in context.command.params:
+        given = context.get_parameter_source(str(option.name))
+        if given is not None and given.name == "COMMANDLINE":
+            if walk is not None and option.name in _OF_FILMS:
+                raise typer.BadParameter("it paints a film, not a --walk", param_hint=option.opts[0])
+            if walk is None and option.name in _OF_WALKS:
+                raise typer.BadParameter("it is only for --walk RUN", param_hint=option.opts[0])
     from keras_gen.video import check
 
     check(files[-1], force, files[0] if walk is None else None)
@@ -92,6 +103,7 @@ def video(
     for noted, said in (
         (report.broken, f"{counted(report.broken, 'frame')} could not be read: the one before is repeated"),
         (report.converted, f"{counted(report.converted, 'sound track')} had to be encoded anew"),
+        (report.lost, f"{counted(report.lost, 'sound track')} could not be kept: {files[1]} takes none such"),
         (report.cut, "it ends before the end that it announces, cut short or damaged"),
     ):
         if noted:
