@@ -65,7 +65,8 @@ def transform(
     """Writes a film whose frames are those of another, changed one after the other; its sound is kept.
 
     Times of frames and the shape of pixels stay as they are, and frames of a phone on its side are turned
-    upright. Where one cannot be decoded, the changed one before it is shown again.
+    upright. Where one cannot be decoded, the changed one before it is shown again, or the first one earlier.
+    Sound that the new file does not take is encoded anew; if that fails too, it is left out, and counted.
 
     Args:
         source: Any video file that FFmpeg reads.
@@ -79,7 +80,8 @@ def transform(
     Raises:
         ImportError: PyAV is not installed.
         FileNotFoundError, FileExistsError: `source` is not there, or `target` is.
-        ValueError: No video, no frame that can be read, or an ending that is not known.
+        ValueError: No video, no frame that can be read or has two pixels each way, or an ending that is not
+            known.
         OSError: The file cannot be written.
     """
     av = _av()

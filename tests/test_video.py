@@ -35,12 +35,12 @@ def packets_of(path, kind):
         return [bytes(p) for p in opened.demux(stream) if p.size]
 
 
-def make_film(path, frames, sound="aac", rate=24, rotation=0, layout="mono"):
+def make_film(path, frames, sound="aac", rate=24, rotation=0, layout="mono", codec="libx264", options=None):
     """A film with a tone of 440 Hz."""
     with av.open(str(path), "w") as out:
-        film = out.add_stream("libx264", rate=rate, options={"g": "8", "crf": "10"})
+        film = out.add_stream(codec, rate=rate, options=options or {"g": "8", "crf": "10"})
         film.height, film.width = frames[0].shape[:2]
-        film.pix_fmt = "yuv420p"
+        film.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         if rotation:
             film.set_display_rotation(rotation)
         tone = out.add_stream(sound, rate=44100, layout=layout) if sound else None
@@ -59,16 +59,17 @@ def make_film(path, frames, sound="aac", rate=24, rotation=0, layout="mono"):
     return path
 
 
-def spoil(path, damaged):
+def spoil(path, damaged, byte=b"\xff"):
     """Overwrites packets of the film; gives the times of all of them."""
     with av.open(str(path)) as opened:
-        packets = [(p.pos, p.size, p.pts) for p in opened.demux(video=0) if p.size]
-    data = bytearray(path.read_bytes())
+        packets = [(bytes(p), p.pts) for p in opened.demux(video=0) if p.size]
+    data = path.read_bytes()
     for index in damaged:
-        position, size, _ = packets[index]
-        data[position : position + size] = b"\xff" * size
+        held = packets[index][0]
+        assert data.count(held) == 1
+        data = data.replace(held, byte * len(held))
     path.write_bytes(data)
-    return [time for _, _, time in packets]
+    return [time for _, time in packets]
 
 
 @pytest.fixture
@@ -117,6 +118,71 @@ def test_a_sound_that_the_format_does_not_take_is_encoded_anew(tmp_path):
     heard = sound_of(tmp_path / "out.webm")[0]
     spectrum = np.abs(np.fft.rfft(heard))
     assert np.argmax(spectrum) * 48000 / len(heard) == pytest.approx(440, abs=3)
+
+
+@pytest.mark.parametrize(
+    ("sound", "source", "layout", "target", "kept"),
+    [
+        ("pcm_s16le", "mkv", "stereo", "mp4", True),
+        ("pcm_s16le", "avi", "mono", "mp4", True),
+        ("pcm_mulaw", "avi", "mono", "mkv", False),
+        ("pcm_u8", "avi", "stereo", "mp4", False),
+        ("adpcm_ms", "avi", "stereo", "mov", False),
+        ("flac", "mkv", "stereo", "mov", False),
+        ("flac", "mkv", "stereo", "mp4", True),
+        ("ac3", "mkv", "5.1", "webm", False),
+        ("ac3", "mkv", "5.1", "mov", True),
+    ],
+)
+def test_sound_is_kept_or_encoded_anew_by_what_the_file_really_takes(
+    tmp_path, sound, source, layout, target, kept
+):
+    """Formats announce codecs that they refuse, and .avi and .mkv do not say which channels there are."""
+    film, out = tmp_path / f"film.{source}", tmp_path / f"out.{target}"
+    make_film(film, scene(12), sound=sound, layout=layout)
+    report = video.transform(film, out, lambda frame: frame)
+    assert (report.frames, report.sound, report.converted, report.lost) == (12, kept, not kept, 0)
+    channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
+    with av.open(str(out)) as opened:
+        track = opened.streams.audio[0]
+        rate = track.rate
+        assert track.channels == channels
+        heard = np.concatenate(
+            [
+                f.to_ndarray()
+                for r in [av.AudioResampler("s16", "mono", rate)]
+                for f in opened.decode(track)
+                for f in r.resample(f)
+            ],
+            axis=1,
+        )[0]
+    assert len(heard) / rate == pytest.approx(0.5, abs=0.08)
+    assert np.argmax(np.abs(np.fft.rfft(heard))) * rate / len(heard) == pytest.approx(440, abs=3)
+
+
+def test_a_film_whose_sound_cannot_be_kept_is_silent(film, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise av.error.ArgumentError(22, "Invalid argument")
+
+    monkeypatch.setattr(video, "_track", refuse)
+    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
+    assert report == video.Report(frames=24, lost=1)
+    with av.open(str(tmp_path / "out.mp4")) as opened:
+        assert not opened.streams.audio
+
+
+def test_a_film_of_one_row_is_refused_before_it_is_painted(tmp_path):
+    path = tmp_path / "row.mkv"
+    with av.open(str(path), "w") as out:
+        film = out.add_stream("ffv1", rate=10)
+        film.height, film.width, film.pix_fmt = 1, 60, "bgr0"
+        out.mux(film.encode(av.VideoFrame.from_ndarray(np.zeros((1, 60, 3), "uint8"), format="rgb24")))
+        out.mux(film.encode(None))
+    with pytest.raises(ValueError, match=r"row\.mkv is 60 by 1 pixels; a film needs two each way\.$"):
+        video.transform(path, tmp_path / "out.mp4", pytest.fail)
+    with pytest.raises(ValueError, match="A frame is 60 by 1 pixels; a film needs two"):
+        video.write([np.zeros((1, 60, 3), "uint8")], tmp_path / "out.mp4")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["row.mkv"]
 
 
 def test_a_film_that_is_cut_short_goes_on_to_where_it_ends(tmp_path):
@@ -217,6 +283,84 @@ def test_broken_frames_repeat_the_one_before(film, tmp_path, damaged):
         at = sorted(times).index(times[index])
         if at - 1 not in [sorted(times).index(times[i]) for i in damaged]:
             assert np.abs(shown[at][1].astype(int) - shown[at - 1][1]).mean() < 2
+
+
+_CODECS = [
+    ("libx264", "mp4", {"bf": "3"}),
+    ("libx264", "mp4", {"x264-params": "interlaced=1"}),
+    ("libx264", "avi", {"bf": "3"}),
+    ("libx265", "mp4", {"x265-params": "log-level=none:keyint=6"}),
+    ("libvpx-vp9", "webm", {"auto-alt-ref": "1", "lag-in-frames": "16", "g": "6"}),
+    ("mpeg4", "mp4", {"bf": "2"}),
+    ("mpeg4", "avi", {"bf": "0"}),
+    ("mjpeg", "avi", {"q": "3"}),
+]
+
+
+@pytest.mark.parametrize(("codec", "ending", "options"), _CODECS)
+def test_frames_that_a_decoder_leaves_out_are_counted_and_hidden_ones_are_not(
+    tmp_path, codec, ending, options
+):
+    film = make_film(tmp_path / f"film.{ending}", scene(20), None, codec=codec, options=options)
+    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
+    assert (report.frames, report.broken) == (20, 0)
+    for byte in (b"\0", b"\xff"):
+        damaged = tmp_path / f"damaged.{ending}"
+        damaged.write_bytes(film.read_bytes())
+        spoil(damaged, [-1], byte)
+        report = video.transform(damaged, tmp_path / "out.mp4", lambda frame: frame, force=True)
+        assert (report.frames, report.broken) == (20, 1)
+        assert len(frames_of(tmp_path / "out.mp4")) == 20
+
+
+def test_a_frame_of_vp8_that_is_not_to_be_shown_is_not_broken(tmp_path):
+    film = make_film(tmp_path / "film.webm", scene(12), None, codec="libvpx", options={"b": "200k"})
+    with av.open(str(film)) as opened:
+        held = [bytes(p) for p in opened.demux(video=0) if p.size]
+    hidden = bytes([held[5][0] & ~0x10]) + held[5][1:]  # the bit that says whether it is shown
+    film.write_bytes(film.read_bytes().replace(held[5], hidden))
+    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
+    assert (report.frames, report.broken) == (11, 0)
+    spoil(film, [8])
+    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame, force=True)
+    assert (report.frames, report.broken) == (11, 1)
+
+
+def test_the_first_frame_that_can_be_read_stands_for_those_before_it(tmp_path):
+    film = make_film(tmp_path / "film.avi", scene(8), None, codec="mjpeg", options={"q": "3"})
+    spoil(film, [0, 1])
+    told = []
+    report = video.transform(
+        film, tmp_path / "out.mp4", lambda frame: frame, progress=lambda *d: told.append(d)
+    )
+    assert (report.frames, report.broken) == (8, 2)
+    assert told == [(i, 8) for i in range(1, 9)]
+    shown = frames_of(tmp_path / "out.mp4")
+    assert [time for time, _ in shown] == pytest.approx(np.arange(8) / 24, abs=1e-3)
+    for _, pixels in shown[:2]:
+        assert np.abs(pixels.astype(int) - shown[2][1]).mean() < 2
+
+
+def test_frames_that_an_edit_list_leaves_out_are_not_broken(tmp_path):
+    path = tmp_path / "film.mp4"
+    with av.open(str(path), "w") as out:
+        film = out.add_stream("libx264", rate=24, options={"bf": "0"})
+        film.height, film.width, film.pix_fmt = 96, 128, "yuv420p"
+        packets = [
+            packet
+            for pixels in scene(12)
+            for packet in film.encode(
+                av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
+            )
+        ]
+        for packet in packets + film.encode(None):
+            ticks = round(Fraction(3, 24) / packet.time_base)
+            packet.pts, packet.dts = packet.pts - ticks, packet.dts - ticks
+            out.mux(packet)
+    with av.open(str(path)) as opened:
+        assert sum(packet.is_discard for packet in opened.demux(video=0)) == 3
+    report = video.transform(path, tmp_path / "out.mp4", lambda frame: frame)
+    assert (report.frames, report.broken) == (9, 0)
 
 
 def test_a_broken_key_frame_does_not_count_what_is_left_out(film, tmp_path):

@@ -71,13 +71,12 @@ def video(
     if len(files) != wanted:
         asked = "--walk RUN takes one file, OUT" if walk is not None else "it takes two files, IN and OUT"
         raise typer.BadParameter(f"{asked}; received {len(files)}", param_hint="[IN] OUT")
+    others = _OF_WALKS if walk is None else _OF_FILMS
+    why = "it is only for --walk RUN" if walk is None else "it paints a film, not a --walk"
     for option in context.command.params:
         given = context.get_parameter_source(str(option.name))
-        if given is not None and given.name == "COMMANDLINE":
-            if walk is not None and option.name in _OF_FILMS:
-                raise typer.BadParameter("it paints a film, not a --walk", param_hint=option.opts[0])
-            if walk is None and option.name in _OF_WALKS:
-                raise typer.BadParameter("it is only for --walk RUN", param_hint=option.opts[0])
+        if option.name in others and given is not None and given.name == "COMMANDLINE":
+            raise typer.BadParameter(why, param_hint=max(option.opts, key=len))
     from keras_gen.video import check
 
     check(files[-1], force, files[0] if walk is None else None)

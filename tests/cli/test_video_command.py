@@ -166,3 +166,34 @@ def test_mistakes_are_one_sentence(cli, model, film, trained, tmp_path):
     assert (tmp_path / "there.mp4").read_bytes() == b"precious"
     assert cli("video", film).exit_code == 2
     assert not (tmp_path / "out.mp4").exists()
+
+
+def test_options_of_the_other_kind_are_refused(cli, film, trained, tmp_path):
+    out = tmp_path / "out.mp4"
+    for arguments, option, said in (
+        (("--walk", trained, out, "-s", "wave"), "--style", "it paints a film, not a --walk"),
+        (("--walk", trained, out, "--strength", 1), "--strength", "it paints a film, not a --walk"),
+        (("--walk", trained, out, "--size", 64), "--size", "it paints a film, not a --walk"),
+        (("--walk", trained, out, "--preserve-color"), "--preserve-color", "it paints a film"),
+        ((film, out, "-s", "wave", "--points", 6), "--points", "it is only for --walk RUN"),
+        ((film, out, "-s", "wave", "--seed", 0), "--seed", "it is only for --walk RUN"),
+        ((film, out, "-s", "wave", "-n", 4), "--number", "it is only for --walk RUN"),
+    ):
+        result = cli("video", *arguments)
+        assert result.exit_code == 2, result.output
+        assert f"{option}: {said}" in result.stderr
+    assert not out.exists()
+
+
+def test_sound_that_cannot_be_kept_is_told(cli, model, film, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise av.error.ArgumentError(22, "Invalid argument")
+
+    monkeypatch.setattr("keras_gen.video._track", refuse)
+    out = tmp_path / "out.mp4"
+    result = cli("video", film, out, "--model", model, "-s", "wave", "--size", 32)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.strip() == f"12 frames in {out}, silent"
+    assert (
+        result.stderr.strip() == f"Warning: {film}: 1 sound track could not be kept: {out} takes none such."
+    )
