@@ -314,8 +314,6 @@ def _to_bytes(grey: np.ndarray, mode: str) -> np.ndarray:
     if not np.isfinite(grey).all():
         raise ValueError(f"its values are from {grey.min():g} to {highest:g}")
     # Numbers of 32 bits and floating point have no fixed range: the smallest usual one that holds the values.
-    usual = (
-        (65535.0,) if mode.startswith("I;16") else (255.0, 65535.0) if mode == "I" else (1.0, 255.0, 65535.0)
-    )
+    usual = {"F": (1.0, 255.0, 65535.0), "I": (255.0, 65535.0)}.get(mode, (65535.0,))
     white = next((white for white in usual if highest <= white), highest)
     return np.round(np.clip(grey / white, 0.0, 1.0) * 255.0).astype("uint8")

@@ -331,12 +331,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 raise ValueError(f"weights must be {count} numbers of at least 0; received {weights}.")
             return list(found / found.sum())
         stacked = np.asarray(masks, np.float32)
-        if (
-            stacked.shape != (count, *size)
-            or not stacked.min() >= 0
-            or not stacked.sum(0).min() > 0
-            or np.isinf(stacked).any()
-        ):
+        # Written so that NaN fails too.
+        fine = stacked.shape == (count, *size) and stacked.min() >= 0 and stacked.max() < np.inf
+        if not fine or not stacked.sum(0).min() > 0:
             raise ValueError(
                 f"masks must be {count} arrays of the image's height and width {tuple(size)}, at least 0, "
                 f"which leave no pixel without a painting; received {stacked.shape}."

@@ -18,7 +18,7 @@ def as_array(image: Any, role: str) -> np.ndarray:
         role: what it is, for the error.
 
     Raises:
-        ValueError: a path.
+        ValueError: a path, a symbolic tensor, or whole numbers.
     """
     if isinstance(image, (str, os.PathLike)):
         raise ValueError(
@@ -27,14 +27,14 @@ def as_array(image: Any, role: str) -> np.ndarray:
         )
     if isinstance(image, tf.Tensor) and not hasattr(image, "numpy"):
         raise ValueError(
-            f"The {role} must have values; received a symbolic tensor: within tf.function and Dataset.map call "
-            "the model itself, model([images, weights])."
+            f"The {role} must have values; received a symbolic tensor: within tf.function and Dataset.map "
+            "call the model itself, model([images, weights])."
         )
     found = np.asarray(image)
     if found.dtype.kind in "biu":  # of dark bytes all values might be in [-1, 1]
         raise ValueError(
-            f"The {role} must be floats in [-1, 1]; received {found.dtype}. For bytes use image / 127.5 - 1, or "
-            "read files with keras_gen.image.load_image."
+            f"The {role} must be floats in [-1, 1]; received {found.dtype}. For bytes use image / 127.5 - 1, "
+            "or read files with keras_gen.image.load_image."
         )
     return found.astype(np.float32)
 

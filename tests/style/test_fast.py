@@ -384,9 +384,9 @@ def test_what_is_no_style_or_no_picture_is_refused():
     network = transformer_net(2, width=8, blocks=1, separable=True)
     model = FastStyleTransfer(network, ["stripes", "plain"], features=RANDOM, seed=0)
     photo = photographs(1)[0]
-    for style in (True, {"stripes": np.inf}, [np.nan, 1], [np.inf, 1]):
+    for wrong in (True, {"stripes": np.inf}, [np.nan, 1], [np.inf, 1]):
         with pytest.raises(ValueError, match="style"):
-            model.stylize(photo, style)
+            model.stylize(photo, wrong)
     for values in (np.zeros((16, 16, 3), "uint8"), np.zeros((16, 16, 3), bool)):
         with pytest.raises(ValueError, match=f"floats in .* received {values.dtype}"):
             model.stylize(values, "plain")

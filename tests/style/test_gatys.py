@@ -183,6 +183,7 @@ def test_loads_in_a_new_process_by_importing_the_package(backbone, tmp_path):
 def test_saved_by_luminance_and_loaded_goes_on(backbone, tmp_path):
     """Its style has one channel, made of three."""
     model = _model(backbone, preserve_color="luminance")
+    model.compile()
     model.fit(2, verbose=0)
     model.save(tmp_path / "a.keras")
     again = keras.saving.load_model(tmp_path / "a.keras")
