@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -153,4 +154,4 @@ def train_style(
     made = counted(len(model.styles), "style") if taken == "fast" else "A network for any painting"
     say(f"{made} after {counted(int(model.step.numpy()), 'step')}; previews: {out / 'previews'}")
     how = "--sheet" if taken == "fast" else "--style painting.jpg"
-    say(f"Try it: keras-gen stylize photo.jpg --model {out} {how}")
+    say(f"Try it: keras-gen stylize photo.jpg --model {shlex.quote(str(out))} {how}")

@@ -101,10 +101,13 @@ class FastStyleTransfer(FeedForwardStyle):
         self.styles = tuple(map(str, styles))
         if not self.styles or len(set(self.styles)) < len(self.styles):
             raise ValueError(f"styles must be names, no two the same; received {list(styles)}.")
-        weights = np.broadcast_to(np.asarray(style_weight, np.float32), len(self.styles)).tolist()
-        self.style_weight = weights
-        if not min(weights) >= 0:
-            raise ValueError(f"style_weight must be at least 0; received {style_weight}.")
+        weights = np.asarray(style_weight, np.float32)
+        if weights.shape not in ((), (len(self.styles),)) or not np.all((weights >= 0) & (weights < np.inf)):
+            raise ValueError(
+                f"style_weight must be a number of at least 0, or one for each of {len(self.styles)} styles; "
+                f"received {style_weight}."
+            )
+        self.style_weight = np.broadcast_to(weights, len(self.styles)).tolist()
         self.network = network
         self._check_network()
         for tap, channels in self.features.style_channels.items():
@@ -138,6 +141,11 @@ class FastStyleTransfer(FeedForwardStyle):
             range.
         """
         if not isinstance(paintings, Mapping):
+            if len(paintings) != len(self.styles):
+                raise ValueError(
+                    f"adapt needs one painting for each of {', '.join(self.styles)}; received "
+                    f"{len(paintings)}."
+                )
             paintings = dict(zip(self.styles, paintings, strict=True))
         if set(paintings) != set(self.styles):
             raise ValueError(

@@ -63,8 +63,8 @@ def checked(image: Any, role: str) -> np.ndarray:
 def check_shares(**shares: float) -> None:
     """Raises a ValueError where one of the named numbers is not from 0 to 1."""
     for name, share in shares.items():
-        if not 0 <= share <= 1:
-            raise ValueError(f"{name} must be from 0 to 1; received {share}.")
+        if np.asarray(share).dtype.kind not in "biuf" or not 0 <= share <= 1:
+            raise ValueError(f"{name} must be from 0 to 1; received {share!r}.")
 
 
 def each_checked(images: Any, role: str) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -216,7 +217,8 @@ def fit_in_steps(
             data_ = batches if whole else part
             model.fit(data_, initial_epoch=epoch, epochs=epochs, callbacks=everything, verbose=0)
     except kc.TrainingInterrupted as error:
-        error.args = (f"{error} Go on with: keras-gen train-style --resume --out {run.folder}",)
+        folder = shlex.quote(str(run.folder))
+        error.args = (f"{error} Go on with: keras-gen train-style --resume --out {folder}",)
         raise
     finally:
         stop.restore()

@@ -387,6 +387,13 @@ def test_what_is_no_style_or_no_picture_is_refused():
     for wrong in (True, {"stripes": np.inf}, [np.nan, 1], [np.inf, 1]):
         with pytest.raises(ValueError, match="style"):
             model.stylize(photo, wrong)
+    for strength in ("0.5", None, np.nan):
+        with pytest.raises(ValueError, match="strength must be from 0 to 1; received"):
+            model.stylize(photo, "plain", strength)
+    with pytest.raises(ValueError, match="stripes, plain; received 1"):
+        model.adapt([photo])
+    with pytest.raises(ValueError, match="one for each of 2 styles"):
+        FastStyleTransfer(network, ["stripes", "plain"], style_weight=[1, 2, 3], features=RANDOM)
     for values in (np.zeros((16, 16, 3), "uint8"), np.zeros((16, 16, 3), bool)):
         with pytest.raises(ValueError, match=f"floats in .* received {values.dtype}"):
             model.stylize(values, "plain")
