@@ -31,8 +31,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         if os.name == "posix":
             _sync(path.parent)
     except OSError as error:
-        if error.filename is not None and Path(os.fsdecode(error.filename)) == temporary:
-            error.filename = str(path)  # the name that was asked for
+        if error.filename == str(temporary):
+            with contextlib.suppress(AttributeError):  # PyAV's cannot be changed
+                error.filename = str(path)  # the name that was asked for
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -94,7 +94,7 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
             upright = ImageOps.exif_transpose(opened)
             kind = opened.format
             frames = _frames(opened)
-            pixels, alpha = _convert(upright)
+            pixels, alpha = _convert(upright, kind)
     except PermissionError:
         raise
     # Pillow's decoders raise nearly anything on damaged input.
@@ -116,7 +116,8 @@ def write(
     """Writes a picture, whole or not at all; missing folders are made.
 
     Args:
-        picture: What to write. Where the format has no transparency, it is laid over white, with a warning.
+        picture: What to write. Where the format has no transparency, it is laid over white, with a warning;
+            in a GIF pixels less than half opaque are cut out, and the others laid over white.
         target: A path, whose ending says the format, or "-" for standard output.
         force: Whether a file that is there already is replaced.
         format: Pillow's name of the format; None takes the ending, and PNG for standard output.
@@ -137,7 +138,8 @@ def write(
         alpha = picture.alpha
         if kind in _CUT_OUT and not np.isin(alpha, (0, 255)).all():
             warnings.warn(
-                f"{kind} has no partial transparency: half and more of it is kept, the rest laid over white.",
+                f"{kind} has no partial transparency: what is less than half opaque is cut out, the "
+                "rest laid over white.",
                 stacklevel=2,
             )
             pixels, alpha = picture.over_white, np.where(alpha < 128, 0, 255).astype("uint8")
@@ -249,10 +251,12 @@ def _frames(opened: Any) -> int:
         return 1
 
 
-def _convert(image: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def _convert(image: Any, kind: str | None) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels and alpha as bytes."""
     if image.mode.startswith(("I", "F")):
-        grey = _to_bytes(np.asarray(image, "float32"), image.mode)
+        # Of a PGM of sixteen bits Pillow makes 32.
+        mode = "I;16" if kind == "PPM" and image.mode == "I" else image.mode
+        grey = _to_bytes(np.asarray(image, "float32"), mode)
         return np.repeat(grey[..., None], 3, axis=-1), None
     alpha = None
     if image.has_transparency_data:

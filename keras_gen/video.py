@@ -236,14 +236,18 @@ class _Writer:
         if stream is None:
             return
         try:
-            if convert:
-                for frame in packet.decode():
-                    self._file.mux(stream.encode(frame))
-            elif packet.dts is not None:
+            heard = packet.decode() if convert else []
+        except av.error.FFmpegError:  # decoders give up on damage in many ways
+            return  # a gap of a fraction of a second
+        try:
+            for frame in heard:
+                self._file.mux(stream.encode(frame))
+            if not convert and packet.dts is not None:
                 packet.stream = stream
                 self._file.mux(packet)
-        except (av.error.ArgumentError, av.error.InvalidDataError):
-            return  # of a fraction of a second
+        # The last where the track goes on in another layout.
+        except (av.error.ArgumentError, av.error.InvalidDataError, ValueError):
+            return
 
     def show(self, pixels: np.ndarray, time: Fraction) -> bool:
         """Adds a frame at a time in seconds, and says so; one not later than the one before is left out."""

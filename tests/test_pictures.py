@@ -284,3 +284,8 @@ def test_a_named_pipe_is_read(tmp_path):
     writer.start()
     assert pictures.read(tmp_path / "pipe").pixels.shape == (2, 3, 3)
     writer.join()
+
+
+def test_a_pgm_of_sixteen_bits_is_scaled_by_them(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + np.array([0, 12850], ">u2").tobytes())
+    assert pictures.read(tmp_path / "a.pgm").pixels[0, :, 0].tolist() == [0, 50]

@@ -196,11 +196,14 @@ def _pairs(
 
 
 def _refuse_sources(pairs: list[tuple[str, str]]) -> None:
-    """Raises a ValueError where a picture would take the place of the photograph that it is of."""
-    for source, target in pairs:
-        if Path(target).exists() and Path(source).exists() and Path(target).samefile(source):
+    """Raises a ValueError where a picture would take the place of one of the photographs."""
+    from keras_gen.pictures import PIPE
+
+    sources = {Path(source).resolve() for source, _ in pairs if source != PIPE}
+    for _, target in pairs:
+        if target != PIPE and Path(target).resolve() in sources:
             raise ValueError(
-                f"{source} cannot be read and written at once, even by --force: name another place by --out."
+                f"{target} cannot be read and written at once, even by --force: name another place by --out."
             )
 
 

@@ -129,6 +129,27 @@ def test_no_photograph_is_replaced_by_its_picture(cli, model, photo, tmp_path, f
     assert (own / "a.png").read_bytes() == before
 
 
+def test_no_picture_takes_the_place_of_another_photograph(cli, model, photo, tmp_path):
+    """Of a/sub/x.png the picture would be out/sub/x.png, which is to be painted too."""
+    for name in ("a/sub/x.png", "out/sub/x.png"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(before := photo.read_bytes())
+    arguments = (
+        tmp_path / "a",
+        path,
+        "--model",
+        model,
+        "--style",
+        "mosaic",
+        "-o",
+        tmp_path / "out",
+        "--force",
+    )
+    assert "read and written at once" in cli("stylize", *arguments).stderr
+    assert path.read_bytes() == before
+
+
 def test_a_folder_goes_into_a_folder(cli, model, photo, tmp_path):
     folder = tmp_path / "photos"
     (folder / "inner").mkdir(parents=True)
