@@ -82,6 +82,7 @@ def stylize(
             "--sheet shows all styles of a network: leave out --style, --method, --steps, --backbone."
         )
     pairs, folder = _pairs(images, out, sheet, style or [])
+    _refuse_sources(pairs)
     if pairs[0][1] == pictures.PIPE and sys.stdout.isatty():
         raise ValueError("Standard output is a terminal: send the picture to a file, e.g. `> out.png`.")
     if not folder:
@@ -166,9 +167,7 @@ def _pairs(
         if out is None:
             source = Path(images[0])
             out = PIPE if images[0] == PIPE else same_ending(f"{source.stem}-{name}{source.suffix}")
-        pairs = [(images[0], out)]
-        _refuse_sources(pairs)
-        return pairs, False
+        return [(images[0], out)], False
     if PIPE in images:
         raise ValueError("- is one image by itself: give it alone.")
     found = [(Path(image), find(image)) for image in images]  # which tells where there are none
@@ -185,7 +184,6 @@ def _pairs(
                 continue  # painted already
             inner = path.relative_to(root) if root.is_dir() else Path(path.name)
             pairs.append((str(path), str(Path(out) / same_ending(inner))))
-    _refuse_sources(pairs)
     if not pairs:
         raise FileNotFoundError(f"There are no images in {', '.join(images)} but those painted, in {out}.")
     taken = [target for _, target in pairs]

@@ -100,10 +100,7 @@ def video(
     with bar("painting") as advance:
         report = transform(files[0], files[1], stylized(paint, blend, size), force, advance)
     for noted, said in (
-        (
-            report.broken,
-            f"{counted(report.broken, 'frame')} could not be read: others are shown for it",
-        ),
+        (report.broken, f"{counted(report.broken, 'frame')} could not be read: others are shown for it"),
         (report.converted, f"{counted(report.converted, 'sound track')} had to be encoded anew"),
         (report.lost, f"{counted(report.lost, 'sound track')} could not be kept: {files[1]} takes none such"),
         (report.cut, "it ends before the end that it announces, cut short or damaged"),

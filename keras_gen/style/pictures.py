@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+_HOW = "For bytes use image / 127.5 - 1, or read files with keras_gen.image.load_image."
+
 
 def as_array(image: Any, role: str) -> np.ndarray:
     """A picture, or several of one size, as float32.
@@ -32,10 +34,7 @@ def as_array(image: Any, role: str) -> np.ndarray:
         )
     found = np.asarray(image)
     if found.dtype.kind in "biu":  # of dark bytes all values might be in [-1, 1]
-        raise ValueError(
-            f"The {role} must be floats in [-1, 1]; received {found.dtype}. For bytes use image / 127.5 - 1, "
-            "or read files with keras_gen.image.load_image."
-        )
+        raise ValueError(f"The {role} must be floats in [-1, 1]; received {found.dtype}. {_HOW}")
     return found.astype(np.float32)
 
 
@@ -54,8 +53,7 @@ def checked(image: Any, role: str) -> np.ndarray:
         raise ValueError(f"The {role} must have shape (height, width, 3); received {image.shape}.")
     if not np.abs(image).max() <= 1 + 1e-3:  # written so that NaN fails too
         raise ValueError(
-            f"The {role} must be in [-1, 1]; received values from {image.min():g} to {image.max():g}. For "
-            "bytes use image / 127.5 - 1, or read files with keras_gen.image.load_image."
+            f"The {role} must be in [-1, 1]; received values from {image.min():g} to {image.max():g}. {_HOW}"
         )
     return image
 

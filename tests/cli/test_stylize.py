@@ -135,18 +135,8 @@ def test_no_picture_takes_the_place_of_another_photograph(cli, model, photo, tmp
         path = tmp_path / name
         path.parent.mkdir(parents=True)
         path.write_bytes(before := photo.read_bytes())
-    arguments = (
-        tmp_path / "a",
-        path,
-        "--model",
-        model,
-        "--style",
-        "mosaic",
-        "-o",
-        tmp_path / "out",
-        "--force",
-    )
-    assert "read and written at once" in cli("stylize", *arguments).stderr
+    options = ("--model", model, "--style", "mosaic", "-o", tmp_path / "out", "--force")
+    assert "read and written at once" in cli("stylize", tmp_path / "a", path, *options).stderr
     assert path.read_bytes() == before
 
 
