@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import heapq
-import io
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 
 from keras_gen import atomic
 from keras_gen.pictures import refuse_existing
+from keras_gen.sound import Sound
 
 Progress = Callable[[int, "int | None"], None]
 
@@ -29,7 +29,6 @@ _ENCODERS = {
 _STILL = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff")  # which FFmpeg takes for films of one frame
 _BT601, _BT709 = 5, 1  # FFmpeg's numbers of colour spaces
 _REORDERED = 16  # frames that are shown before one that was decoded before them, at most, in H.264 and HEVC
-_LAYOUTS = ("mono", "stereo", "2.1", "4.0", "5.0", "5.1", "6.1", "7.1")  # of one channel, of two, …
 _GIF_RATE = 25  # frames a second at most; viewers slow down what is faster than 50
 
 
@@ -44,6 +43,8 @@ class Report:
         sound: How many sound tracks were kept as they are.
         converted: How many were encoded anew, since the new file's format does not take them as they are.
         lost: How many are not in it, since it takes them in no way.
+        gaps: How many packets of sound, of a fraction of a second each, were damaged or did not fit the new
+            file, and are silent.
         cut: Whether the film ended, damaged, before the end that it announces.
     """
 
@@ -52,6 +53,7 @@ class Report:
     sound: int = 0
     converted: int = 0
     lost: int = 0
+    gaps: int = 0
     cut: bool = False
 
 
@@ -99,7 +101,7 @@ def transform(
             total = max(1, round(reading.duration / av.time_base * rate))
         with _Writer(temporary, rate, film.sample_aspect_ratio) as writer:
             for sound in sounds:
-                writer.add_sound(sound, report)
+                writer.sound.add(sound)
             waiting: list[Any] = []  # sound that comes before the first frame
             leading: list[Fraction] = []  # times of what could not be read before it
             for item in _events(reading, film, sounds, report):
@@ -118,12 +120,15 @@ def transform(
                             progress(done, total)
                     leading.clear()
                     for packet in waiting:
-                        writer.sound(packet)
+                        writer.sound.write(packet)
                     waiting.clear()
                 elif writer.begun:
-                    writer.sound(item)
+                    writer.sound.write(item)
                 else:
                     waiting.append(item)
+            heard = writer.sound
+        report.sound, report.converted, report.lost = heard.kept, heard.converted, heard.lost
+        report.gaps = heard.gaps
         if not report.frames:
             raise ValueError(f"{source} has no frame that can be read: it is damaged, or no film.")
         check(target, force)
@@ -195,11 +200,11 @@ class _Writer:
     aspect: Fraction | None = None
     begun: bool = False
     _last: Fraction | None = None
-    _sounds: dict[int, Any] = field(default_factory=dict)
 
     def __enter__(self) -> _Writer:
         self.gif = self.path.suffix.lower() == ".gif"
         self._file = _av().open(str(self.path), "w", options={"loop": "0"} if self.gif else {})
+        self.sound = Sound(self._file)
         return self
 
     def __exit__(self, kind: Any, error: Any, trace: Any) -> None:
@@ -208,46 +213,6 @@ class _Writer:
                 self._finish()
         finally:
             self._file.close()
-
-    def add_sound(self, stream: Any, report: Report) -> None:
-        """A track of its own for a sound track, before the first frame, if the file takes it in any way.
-
-        What a format says that it takes, it may still refuse when its header is written. So that no painted
-        film is lost, each way is tried in a file of its own first: as it is, or else encoded anew.
-        """
-        av = _av()
-        for layout in _layouts(stream):
-            try:
-                with av.open(io.BytesIO(), "w", format=self._file.format.name) as trial:
-                    _track(trial, stream, layout)
-                    trial.start_encoding()
-            except (av.error.FFmpegError, ValueError):
-                continue
-            self._sounds[stream.index] = (_track(self._file, stream, layout), layout is not None)
-            report.sound += layout is None
-            report.converted += layout is not None
-            return
-        report.lost += 1
-
-    def sound(self, packet: Any) -> None:
-        """Passes a packet of sound on, or what it holds, encoded anew; one that is damaged leaves a gap."""
-        av = _av()
-        stream, convert = self._sounds.get(packet.stream.index, (None, False))
-        if stream is None:
-            return
-        try:
-            heard = packet.decode() if convert else []
-        except av.error.FFmpegError:  # decoders give up on damage in many ways
-            return  # a gap of a fraction of a second
-        try:
-            for frame in heard:
-                self._file.mux(stream.encode(frame))
-            if not convert and packet.dts is not None:
-                packet.stream = stream
-                self._file.mux(packet)
-        # The last where the track goes on in another layout.
-        except (av.error.ArgumentError, av.error.InvalidDataError, ValueError):
-            return
 
     def show(self, pixels: np.ndarray, time: Fraction) -> bool:
         """Adds a frame at a time in seconds, and says so; one not later than the one before is left out."""
@@ -297,31 +262,8 @@ class _Writer:
         self._file.start_encoding()  # now, not when frames come out of the encoder, dozens later
 
     def _finish(self) -> None:
-        for stream, convert in self._sounds.values():
-            if convert:
-                self._file.mux(stream.encode(None))
+        self.sound.finish()
         self._file.mux(self._film.encode(None))
-
-
-def _layouts(stream: Any) -> Iterator[str | None]:
-    """The ways to write a sound track, the best first: None as it is, or a layout to encode it anew in."""
-    if stream.codec_context is None or not stream.channels:
-        return  # FFmpeg does not know it
-    usual = _LAYOUTS[stream.channels - 1] if stream.channels <= len(_LAYOUTS) else "stereo"
-    if stream.layout.name.endswith("channels"):  # how many, but not which, as in .avi: encoders refuse that
-        stream.layout = usual
-    yield from dict.fromkeys([None, stream.layout.name, usual, "stereo"])
-
-
-def _track(file: Any, sound: Any, layout: str | None) -> Any:
-    """A track of a file for a sound track as it is, or where a layout is given, encoded anew in it."""
-    if layout is None:
-        made = file.add_stream_from_template(sound)
-        made.layout = sound.layout
-        return made
-    name = file.default_audio_codec
-    rates = _av().Codec(name, "w").audio_rates or [sound.rate]
-    return file.add_stream(name, rate=sound.rate if sound.rate in rates else max(rates), layout=layout)
 
 
 def _events(reading: Any, film: Any, sounds: list[Any], report: Report) -> Iterator[Any]:

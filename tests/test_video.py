@@ -6,7 +6,7 @@ import pytest
 
 av = pytest.importorskip("av")
 
-from keras_gen import video  # noqa: E402
+from keras_gen import sound, video  # noqa: E402
 
 
 def scene(frames=24, height=96, width=128):
@@ -35,8 +35,10 @@ def packets_of(path, kind):
         return [bytes(p) for p in opened.demux(stream) if p.size]
 
 
-def make_film(path, frames, sound="aac", rate=24, rotation=0, layout="mono", codec="libx264", options=None):
-    """A film with a tone of 440 Hz."""
+def make_film(
+    path, frames, sound="aac", rate=24, rotation=0, layout="mono", codec="libx264", options=None, at=0
+):
+    """A film with a tone of 440 Hz, whose times begin at that frame."""
     with av.open(str(path), "w") as out:
         film = out.add_stream(codec, rate=rate, options=options or {"g": "8", "crf": "10"})
         film.height, film.width = frames[0].shape[:2]
@@ -46,23 +48,23 @@ def make_film(path, frames, sound="aac", rate=24, rotation=0, layout="mono", cod
         tone = out.add_stream(sound, rate=44100, layout=layout) if sound else None
         for t, pixels in enumerate(frames):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            frame.pts, frame.time_base = t, Fraction(1, rate)
+            frame.pts, frame.time_base = at + t, Fraction(1, rate)
             out.mux(film.encode(frame))
         out.mux(film.encode(None))
         if tone is not None:
             time = np.arange(44100 * len(frames) // rate) / 44100
             samples = np.round(12000 * np.sin(2 * np.pi * 440 * time)).astype("int16")[None]
             heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-            heard.sample_rate, heard.pts = 44100, 0
+            heard.sample_rate, heard.pts, heard.time_base = 44100, 44100 * at // rate, Fraction(1, 44100)
             out.mux(tone.encode(heard))
             out.mux(tone.encode(None))
     return path
 
 
-def spoil(path, damaged, byte=b"\xff"):
-    """Overwrites packets of the film; gives the times of all of them."""
+def spoil(path, damaged, byte=b"\xff", track="video"):
+    """Overwrites packets of the film, or of its sound; gives the times of all of them."""
     with av.open(str(path)) as opened:
-        packets = [(bytes(p), p.pts) for p in opened.demux(video=0) if p.size]
+        packets = [(bytes(p), p.pts) for p in opened.demux(**{track: 0}) if p.size]
     data = path.read_bytes()
     for index in damaged:
         held = packets[index][0]
@@ -160,11 +162,37 @@ def test_sound_is_kept_or_encoded_anew_by_what_the_file_really_takes(
     assert np.argmax(np.abs(np.fft.rfft(heard))) * rate / len(heard) == pytest.approx(440, abs=3)
 
 
+@pytest.mark.parametrize("target", ["webm", "mp4"])
+def test_a_track_that_changes_its_channels_goes_on(tmp_path, target):
+    """Recorded broadcasts do, between a film and what interrupts it."""
+    first = make_film(tmp_path / "a.ts", scene(), layout="mono")
+    second = make_film(tmp_path / "b.ts", scene(), layout="stereo", at=30)
+    source, out = tmp_path / "both.ts", tmp_path / f"out.{target}"
+    source.write_bytes(first.read_bytes() + second.read_bytes())
+    report = video.transform(source, out, lambda frame: frame)
+    assert (report.sound + report.converted, report.lost, report.gaps) == (1, 0, 0)
+    with av.open(str(out)) as opened:
+        heard = [(f.time, np.std(f.to_ndarray())) for f in opened.decode(audio=0)]
+    loudest = max(level for _, level in heard)
+    for begin in (0.2, 1.5):
+        levels = [level for time, level in heard if begin <= time - heard[0][0] < begin + 0.5]
+        assert len(levels) > 20 and min(levels) > loudest / 3
+
+
+def test_damaged_sound_is_silent_and_counted(tmp_path):
+    film = make_film(tmp_path / "film.mkv", scene(), sound="ac3", layout="stereo")
+    spoil(film, [7, 12], track="audio")
+    report = video.transform(film, tmp_path / "out.webm", lambda frame: frame)
+    assert (report.frames, report.converted, report.gaps) == (24, 1, 2)
+    spectrum = np.abs(np.fft.rfft(sound_of(tmp_path / "out.webm")[0]))
+    assert np.argmax(spectrum) == pytest.approx(440 * len(spectrum) / 24000, rel=0.02)
+
+
 def test_a_film_whose_sound_cannot_be_kept_is_silent(film, tmp_path, monkeypatch):
     def refuse(*_):
         raise av.error.ArgumentError(22, "Invalid argument")
 
-    monkeypatch.setattr(video, "_track", refuse)
+    monkeypatch.setattr(sound, "_track", refuse)
     report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
     assert report == video.Report(frames=24, lost=1)
     with av.open(str(tmp_path / "out.mp4")) as opened:
