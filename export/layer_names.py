@@ -8,10 +8,14 @@ from typing import Any
 
 
 def layer_names(model: Any) -> list[str]:
-    """The names of all layers of a model, those of its moving average included."""
-    networks = [model, getattr(model, "sampler", None)]
-    names = [layer.name for each in networks if each is not None for layer in each._flatten_layers()]
-    return list(dict.fromkeys(names))
+    """The names of all layers of a model, those of its moving average included, not that of the model.
+
+    What it does around its networks, such as reflecting borders, is in no layer.
+    """
+    layers = [*model._flatten_layers(include_self=False)]
+    if (sampler := getattr(model, "sampler", None)) is not None:
+        layers += sampler._flatten_layers()
+    return list(dict.fromkeys(layer.name for layer in layers))
 
 
 def layers_of(tensor: str, layers: Sequence[str]) -> list[str]:

@@ -17,10 +17,10 @@ from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import MARGIN, cropped, reflected
-from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
+from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette, relative_errors
-from keras_gen.style.pictures import check_shares, checked, each_checked
+from keras_gen.style.pictures import check_shares, each_checked, several
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
@@ -266,13 +266,18 @@ class AdaINStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Pictures of (photographs, paintings); sides of photographs are multiples of 8.
+        """Pictures of (photographs, paintings), as `stylize` paints them, both of any size.
 
-        Raises:
-            ValueError: sides that are not.
+        Texture is `default_texture`, or within a block of `layers.PatternStrength`, what that says.
         """
-        check_sides(inputs[0])
-        return self.sampler(inputs, training=training)
+        photographs, paintings = inputs
+        network = self.sampler
+        code, painting_code = (
+            network.encode(reflected(images, MULTIPLE), training)
+            for images in (photographs, reduced(paintings))
+        )
+        with self.as_stylized():
+            return cropped(network.decode(adain(code, painting_code), training), photographs)
 
     def stylize(
         self,
@@ -284,10 +289,10 @@ class AdaINStyleTransfer(FeedForwardStyle):
         weights: Sequence[float] | None = None,
         masks: Sequence[np.ndarray] | None = None,
     ) -> np.ndarray:
-        """Paints an image in the style of a painting, of a blend of several, or of one in each region.
+        """Paints an image, or several of one size, by a painting, a blend of some, or one in each region.
 
         Args:
-            image: float32 (height, width, 3) in [-1, 1], of any size.
+            image: float32 (height, width, 3) or (count, height, width, 3) in [-1, 1], of any size.
             style: a painting, float32 (any height, any width, 3) in [-1, 1], or several; of more than 512
                 pixels it is reduced to that.
             strength: from 0, the image as it is, to 1.
@@ -297,13 +302,13 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 picture has of each pixel; where a mask ends at once, so does the picture.
 
         Returns:
-            float32 (height, width, 3) in [-1, 1].
+            float32 of the image's shape, in [-1, 1].
 
         Raises:
             ValueError: pictures of another shape or range, or weights, masks, a strength or a texture that do
             not fit.
         """
-        image = checked(image, "image")
+        images = several(image, "image")
         paintings = each_checked(style, "painting")
         if not paintings:
             raise ValueError("style must be a painting or more; received none.")
@@ -311,17 +316,25 @@ class AdaINStyleTransfer(FeedForwardStyle):
             raise ValueError("Blend paintings by weights, or by masks: give one of them.")
         check_shares(strength=strength)
         texture = self.texture_of(texture)
-        shares = self._shares(len(paintings), weights, masks, image.shape[:2])
+        shares = self._shares(len(paintings), weights, masks, images.shape[1:3])
+        codes = [self._encode(reduced(tf.constant(one[None]))) for one in paintings]
+        painted = np.stack([self._paint(one, codes, shares, masks is None, texture) for one in images])
+        if strength < 1:
+            painted = images + np.float32(strength) * (painted - images)
+        return painted.reshape(np.shape(image))
+
+    def _paint(self, image, codes, shares, blended: bool, texture: float) -> np.ndarray:
+        """A picture by the codes of paintings, which are blended or have each a share of its pixels."""
         content = self._encode(tf.constant(image[None]))
-        exchanged = [adain(content, self._encode(reduced(tf.constant(one[None])))) for one in paintings]
-        if masks is None:
-            blended = tf.add_n([share * one for share, one in zip(shares, exchanged, strict=True)])
-            exchanged, shares = [blended], [np.ones((), np.float32)]
+        exchanged = [adain(content, code) for code in codes]
+        if blended:
+            mixture = tf.add_n([share * one for share, one in zip(shares, exchanged, strict=True)])
+            exchanged, shares = [mixture], [np.ones((), np.float32)]
         # Each region's painting is a whole picture: the decoder's layers know one painting's statistics.
         picture = np.zeros_like(image)
         for one, share in zip(exchanged, shares, strict=True):
             picture += share[..., None] * cropped(self._decode(one, texture), image[None])[0].numpy()
-        return picture if strength == 1 else image + np.float32(strength) * (picture - image)
+        return picture
 
     @staticmethod
     def _shares(count, weights, masks, size) -> list[np.ndarray]:
@@ -330,13 +343,15 @@ class AdaINStyleTransfer(FeedForwardStyle):
             if found.shape != (count,) or not found.min() >= 0 or not 0 < found.sum() < np.inf:
                 raise ValueError(f"weights must be {count} numbers of at least 0; received {weights}.")
             return list(found / found.sum())
-        stacked = np.asarray(masks, np.float32)
+        shapes = [np.shape(mask) for mask in masks]
+        fits = shapes == [tuple(size)] * count
+        stacked = np.asarray(masks if fits else [0], np.float32)
         # Written so that NaN fails too.
-        fine = stacked.shape == (count, *size) and stacked.min() >= 0 and stacked.max() < np.inf
+        fine = fits and stacked.min() >= 0 and stacked.max() < np.inf
         if not fine or not stacked.sum(0).min() > 0:
             raise ValueError(
                 f"masks must be {count} arrays of the image's height and width {tuple(size)}, at least 0, "
-                f"which leave no pixel without a painting; received {stacked.shape}."
+                f"which leave no pixel without a painting; received shapes {shapes}."
             )
         return list(stacked / stacked.sum(0))
 

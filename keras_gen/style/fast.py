@@ -14,12 +14,13 @@ from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
-from keras_gen.style.feed_forward import FeedForwardStyle, check_sides
+from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette
-from keras_gen.style.pictures import as_array, check_shares, checked
+from keras_gen.style.pictures import check_shares, checked, several
 
 _COLOURS = 256  # of a palette, along each direction
+_SMALLEST = 16  # side of a painting in pixels: two of the features of relu4_3
 
 
 def _painted(network, images, weights, training, origins=None, texture=None) -> tf.Tensor:
@@ -153,6 +154,12 @@ class FastStyleTransfer(FeedForwardStyle):
                 f"{', '.join(paintings)}."
             )
         targets = [checked(paintings[style], f"painting {style}") for style in self.styles]
+        for style, painting in zip(self.styles, targets, strict=True):
+            if min(painting.shape[:2]) < _SMALLEST:
+                raise ValueError(
+                    f"The painting {style} must have at least {_SMALLEST} pixels a side; received "
+                    f"{painting.shape[:2]}."
+                )
         grams: dict[str, list[np.ndarray]] = {tap: [] for tap in STYLE_TAPS}
         with self.distribute_strategy.scope():  # VGG's weights are made here, one for each replica
             for painting in targets:
@@ -217,16 +224,13 @@ class FastStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Images of (images, weights of the styles), with all patterns; sides are multiples of 8.
+        """Pictures of (images, weights of the styles), as `stylize` paints them, of any size.
 
-        `layers.PatternStrength` says otherwise.
-
-        Raises:
-            ValueError: sides that are not.
+        Texture is `default_texture`, or within a block of `layers.PatternStrength`, what that says.
         """
         images, weights = inputs
-        check_sides(images)
-        return tf.cast(self.sampler([images, weights], training=training), tf.float32)
+        with self.as_stylized():
+            return _painted(self.sampler, images, weights, training)
 
     def style_weights(self, style: str | int | Mapping[str, float] | Sequence[float]) -> np.ndarray:
         """The weights of a style or of a blend: float32 (styles,), of sum 1.
@@ -281,18 +285,14 @@ class FastStyleTransfer(FeedForwardStyle):
             ValueError: an image of another shape or range, an unknown style, or a strength or texture out of
             range.
         """
-        images = as_array(image, "image")
-        if images.ndim not in (3, 4) or 0 in images.shape:
-            raise ValueError(f"image must be (height, width, 3), in [-1, 1]; received {images.shape}.")
-        each = images.reshape(-1, *images.shape[-3:])
-        for one in each:
-            checked(one, "image")
+        images = several(image, "image")
         check_shares(strength=strength)
         texture = self.texture_of(texture)
         weights = self.style_weights(style)
-        painted = np.stack([self._paint(one, weights, texture) for one in each])
-        painted = painted.reshape(images.shape)
-        return painted if strength == 1 else images + np.float32(strength) * (painted - images)
+        painted = np.stack([self._paint(one, weights, texture) for one in images])
+        if strength < 1:
+            painted = images + np.float32(strength) * (painted - images)
+        return painted.reshape(np.shape(image))
 
     def _paint(self, image: np.ndarray, weights: np.ndarray, texture: float) -> np.ndarray:
         network = self.sampler

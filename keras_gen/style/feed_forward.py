@@ -13,13 +13,15 @@ from keras_gen import optimizers
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.distribute import at_least_one, replica_count
 from keras_gen.layers.pattern_blend import PatternBlend
+from keras_gen.layers.patterns import PatternStrength, pattern_strength
 from keras_gen.models.base import GenerativeModel
-from keras_gen.networks.style_blocks import MULTIPLE, PERIOD
+from keras_gen.networks.style_blocks import PERIOD
 from keras_gen.random import RandomStream
 from keras_gen.style.features import Features
 from keras_gen.style.perceptual import (
     CONTENT_TAPS,
     STYLE_TAPS,
+    TONE,
     blotch_losses,
     checkerboard_losses,
     content_losses,
@@ -38,15 +40,6 @@ _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation"
 # reliefs), blotches (halos, frames and pits), and total variation (weaves).
 _STRUCTURE, _PALETTE, _BLOTCHES, _VARIATION = 1.0, 6.0, 15.0, 2.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
-
-
-def check_sides(images: tf.Tensor) -> None:
-    """Raises a ValueError where pictures of images (batch, height, width, 3) would have other sizes."""
-    sides = tuple(images.shape[1:3])
-    if any(side is not None and side % MULTIPLE for side in sides):
-        raise ValueError(
-            f"Height and width must be multiples of {MULTIPLE}; received {sides}. `stylize` takes any."
-        )
 
 
 class FeedForwardStyle(GenerativeModel):
@@ -121,6 +114,10 @@ class FeedForwardStyle(GenerativeModel):
         check_shares(texture=texture)
         return float(texture)
 
+    def as_stylized(self) -> PatternStrength:
+        """A block that has noise and texture as strong as `stylize` has them, unless it is in another."""
+        return PatternStrength(self.default_texture if pattern_strength() is None else None)
+
     @property
     def players(self):
         return {"model": self.network}
@@ -180,6 +177,18 @@ class FeedForwardStyle(GenerativeModel):
         layers = self.network._flatten_layers()
         half = any(layer.compute_dtype == "bfloat16" for layer in layers)
         return self.features(images, "bfloat16" if half else "float32")
+
+    def images_of(self, data) -> tf.Tensor:
+        """As `GenerativeModel.images_of`, of sides that the tone loss can measure.
+
+        Raises:
+            ValueError: smaller images.
+        """
+        images = super().images_of(data)
+        sides = tuple(images.shape[1:3])
+        if any(side is not None and side < TONE for side in sides):
+            raise ValueError(f"Training images need at least {TONE} pixels a side; received {sides}.")
+        return images
 
     def perceptual(
         self,

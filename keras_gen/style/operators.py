@@ -25,6 +25,15 @@ def _float(features) -> tf.Tensor:
     return features if features.dtype == tf.float64 else tf.cast(features, tf.float32)
 
 
+def _of_rank_4(features) -> tf.Tensor:
+    features = tf.convert_to_tensor(features)
+    if features.shape.rank not in (4, None):
+        raise ValueError(
+            f"Features must be (batch, height, width, channels); received {tuple(features.shape)}."
+        )
+    return features
+
+
 def gram_matrix(features: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor:
     """The inner products of all pairs of channels over the image, divided by height × width.
 
@@ -36,9 +45,12 @@ def gram_matrix(features: tf.Tensor, mask: tf.Tensor | None = None) -> tf.Tensor
     Returns:
         (batch, channels, channels), float32 or float64.
 
+    Raises:
+        ValueError: features of another rank.
+
     Reference: Image Style Transfer Using Convolutional Neural Networks, 2016, CVPR (arXiv:1508.06576).
     """
-    features = tf.convert_to_tensor(features)
+    features = _of_rank_4(features)
     if features.dtype == tf.float16:  # whose largest number is 65,504: a product of few pixels
         features = tf.cast(features, tf.float32)
     if mask is None:
@@ -75,8 +87,11 @@ def channel_moments(
 
     Returns:
         Two tensors (batch, 1, 1, channels), float32 or float64.
+
+    Raises:
+        ValueError: features of another rank.
     """
-    features = _float(features)
+    features = _float(_of_rank_4(features))
     if mask is None:
         mean = tf.reduce_mean(features, (1, 2), keepdims=True)
         variance = tf.reduce_mean(tf.square(features - mean), (1, 2), keepdims=True)
@@ -103,10 +118,13 @@ def adain(
     Returns:
         Features of the content's shape, float32 or float64.
 
+    Raises:
+        ValueError: features of another rank.
+
     Reference: Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization, 2017,
     arXiv:1703.06868.
     """
-    content = _float(content)
+    content = _float(_of_rank_4(content))
     mean, variance = spatial_moments(content)
     style_mean, style_deviation = channel_moments(style, style_mask, epsilon)
     return (content - mean) / tf.sqrt(variance + epsilon) * style_deviation + style_mean

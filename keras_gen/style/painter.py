@@ -174,7 +174,8 @@ def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, 
 
     def network(images: tf.Tensor) -> tf.Tensor:
         with PatternStrength(texture):
-            return model((images, tf.repeat(weights, tf.shape(images)[0], axis=0)))
+            pictures = model.sampler([images, tf.repeat(weights, tf.shape(images)[0], axis=0)])
+        return tf.cast(pictures, tf.float32)
 
     return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
 

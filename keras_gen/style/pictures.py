@@ -58,6 +58,14 @@ def checked(image: Any, role: str) -> np.ndarray:
     return image
 
 
+def several(images: Any, role: str) -> np.ndarray:
+    """A picture, or several of one size, each `checked`: float32 (count, height, width, 3)."""
+    found = as_array(images, role)
+    if found.ndim not in (3, 4) or 0 in found.shape:
+        raise ValueError(f"The {role} must have shape (height, width, 3); received {found.shape}.")
+    return np.stack([checked(image, role) for image in found.reshape(-1, *found.shape[-3:])])
+
+
 def check_shares(**shares: float) -> None:
     """Raises a ValueError where one of the named numbers is not from 0 to 1."""
     for name, share in shares.items():

@@ -198,9 +198,22 @@ def test_masks_give_each_region_its_painting():
     np.testing.assert_allclose(shared, 0.25 * plain + 0.75 * stripes, atol=1e-6)
 
 
+def test_several_images_are_painted_as_each_is():
+    model, images = adain_model(), photographs(2)[:, :27]
+    each = np.stack([model.stylize(image, STRIPES, 0.7) for image in images])
+    np.testing.assert_array_equal(model.stylize(images, STRIPES, 0.7), each)
+    left = np.zeros(images.shape[1:3], "float32")
+    left[:, :16] = 1
+    masked = model.stylize(images, [PLAIN, STRIPES], masks=[left, 1 - left])
+    np.testing.assert_array_equal(
+        masked[1], model.stylize(images[1], [PLAIN, STRIPES], masks=[left, 1 - left])
+    )
+    found = model.predict([images, np.stack([STRIPES, -STRIPES])], verbose=0)
+    np.testing.assert_allclose(found[0], model.stylize(images[0], STRIPES), atol=1e-5)
+    np.testing.assert_allclose(found[1], model.stylize(images[1], -STRIPES), atol=1e-5)
+
+
 def test_errors():
-    with pytest.raises(ValueError, match=r"multiples of 8; received \(20, 32\)"):
-        adain_model()([np.zeros((1, 20, 32, 3), "float32"), STRIPES[None]])
     model = adain_model()
     with pytest.raises(ValueError, match=r"style_decoder\(32\)"):
         AdaINStyleTransfer(model.network.encoder, style_decoder(16, width=4))
@@ -210,6 +223,8 @@ def test_errors():
         model.fit(photographs(2), verbose=0)
     with pytest.raises(ValueError, match="weights must be 2 numbers"):
         model.stylize(IMAGE, [PLAIN, STRIPES], weights=[1])
+    with pytest.raises(ValueError, match=r"received shapes \[\(32, 32\), \(32, 31\)\]"):
+        model.stylize(IMAGE, [PLAIN, STRIPES], masks=[np.ones((32, 32)), np.ones((32, 31))])
     with pytest.raises(ValueError, match="leave no pixel without"):
         model.stylize(IMAGE, [PLAIN], masks=[np.zeros((32, 32))])
     with pytest.raises(ValueError, match="strength"):

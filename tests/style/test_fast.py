@@ -188,6 +188,20 @@ def test_who_has_learned_calm_pictures_paints_them():
     assert fast_model().default_texture == 1
 
 
+@pytest.mark.parametrize("calm", [False, True])
+def test_predict_paints_as_stylize_does(calm):
+    keras.utils.set_random_seed(0)
+    network = transformer_net(2, width=8, separable=True, blocks=1, calm=calm)
+    model = FastStyleTransfer(network, ["stripes", "plain"], features=RANDOM)
+    images = photographs(2)[:, :27]
+    expected = model.stylize(images, "plain")
+    found = model.predict([images, tf.one_hot([1, 1], 2)], verbose=0)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with PatternStrength(1.0):  # says otherwise
+        textured = model([images, tf.one_hot([1, 1], 2)])
+    np.testing.assert_allclose(textured, model.stylize(images, "plain", texture=1), atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["patterned", "calm"])
 def test_a_gradient_that_is_not_finite_is_found_in_either_network(name):
     """Their weights have the same paths."""
@@ -370,8 +384,12 @@ def test_errors():
         model.stylize(image[..., :1])
     with pytest.raises(ValueError, match=r"the path 'photo.jpg': read it with keras_gen.image.load_image"):
         model.stylize("photo.jpg")
-    with pytest.raises(ValueError, match=r"multiples of 8; received \(20, 32\)"):
-        model([image[None, :20], tf.one_hot([0], 2)])
+    with pytest.raises(ValueError, match=r"painting plain must have at least 16 pixels .* \(1, 32\)"):
+        model.adapt({"stripes": image, "plain": image[:1]})
+    model.adapt(paintings())
+    model.compile()
+    with pytest.raises(ValueError, match=r"at least 16 pixels a side; received \(8, 32\)"):
+        model.fit(photographs(2)[:, :8])
     with pytest.raises(ValueError, match="one painting for each of stripes, plain; received those of plain"):
         model.adapt({"plain": image})
     with pytest.raises(ValueError, match="no two the same"):

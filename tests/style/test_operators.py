@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 from keras_gen import style
@@ -26,6 +27,12 @@ def test_mean_std_loss():
 
 def test_total_variation():
     np.testing.assert_allclose(style.total_variation(CONTENT), REFERENCE["total_variation_sum"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("operator", [style.gram_matrix, style.channel_moments, lambda x: style.adain(x, x)])
+def test_features_of_one_image_without_a_batch_are_refused(operator):
+    with pytest.raises(ValueError, match=r"\(batch, height, width, channels\); received \(4, 5, 3\)"):
+        operator(np.zeros((4, 5, 3), "float32"))
 
 
 def test_a_mask_takes_the_statistics_of_its_region():
