@@ -23,6 +23,8 @@ _ANIMATED = ("AVIF", "FLI", "GIF", "PNG", "WEBP")
 _TRANSPARENT = ("AVIF", "DDS", "JPEG2000", "PNG", "QOI", "SGI", "TGA", "TIFF", "WEBP")
 _CUT_OUT = ("GIF",)
 _OPAQUE = ("BMP", "DIB", "EPS", "JPEG", "MPO", "PCX", "PDF", "PPM")
+# Pixels of a side at most.
+_LONGEST = {"GIF": 65_535, "JPEG": 65_500, "MPO": 65_500, "WEBP": 16_383}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95, "method": 4},
@@ -124,12 +126,13 @@ def write(
 
     Raises:
         FileExistsError: A file is there, and `force` is not given.
-        ValueError: The ending names no format that Pillow writes.
+        ValueError: The ending names no format that Pillow writes, or one that is too small for the picture.
         OSError: The file cannot be written.
     """
     from PIL import Image
 
     kind = format or format_of(target)
+    check_size(kind, picture.pixels.shape)
     pixels = picture.pixels
     if picture.alpha is not None and kind in _OPAQUE:
         warnings.warn(f"{kind} has no transparency: the picture is laid over white.", stacklevel=2)
@@ -174,6 +177,17 @@ def format_of(target: str | os.PathLike[str]) -> str:
     if kind not in (*_TRANSPARENT, *_CUT_OUT, *_OPAQUE) or kind not in Image.SAVE:
         raise ValueError(f"{target} must end in the name of an image format, such as .png, .jpg or .webp.")
     return kind
+
+
+def check_size(kind: str, size: tuple[int, ...]) -> None:
+    """Raises a ValueError where a format, by Pillow's name, takes no picture of so many rows and columns."""
+    height, width = size[:2]
+    longest = _LONGEST.get(kind)
+    if longest is not None and max(height, width) > longest:
+        raise ValueError(
+            f"{kind} takes at most {longest:,} pixels a side; received {width:,} by {height:,}: make it a "
+            "PNG, or smaller."
+        )
 
 
 def same_ending(name: str | os.PathLike[str]) -> str:

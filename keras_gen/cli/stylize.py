@@ -146,6 +146,7 @@ def _one(paint: Any, picture: Any, target: str, force: bool, sheet: bool, advanc
     if sheet:
         made = pictures.Picture(paint(picture.over_white, advance))
     else:
+        pictures.check_size(pictures.format_of(target), picture.pixels.shape)  # before minutes of painting
         made = picture._replace(pixels=paint(picture.pixels, advance))
     pictures.write(made, target, force)
 

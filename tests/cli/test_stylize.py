@@ -280,6 +280,15 @@ def test_damaged_images_and_models_are_one_sentence(cli, model, photo, tmp_path)
         assert result.stderr.count("\n") == 1
 
 
+def test_what_a_format_cannot_hold_is_told_before_painting(cli, model, tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((4, 16_384, 3), "uint8")).save(tmp_path / "wide.png")
+    monkeypatch.setattr("keras_gen.style.painter.Painter.__call__", None)  # painting would fail
+    result = cli("stylize", tmp_path / "wide.png", "--model", model, "--style", "mosaic", "-o", "wide.webp")
+    assert result.exit_code == 1
+    said = " ".join(result.stderr.split())
+    assert "WEBP takes at most 16,383 pixels a side; received 16,384 by 4: make it a PNG" in said
+
+
 def test_several_images_need_a_folder(cli, model, photo):
     arguments = ("stylize", photo, photo, "--model", model, "-s", "mosaic")
     assert "name one by --out" in cli(*arguments).stderr
