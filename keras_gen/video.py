@@ -203,7 +203,10 @@ class _Writer:
 
     def __enter__(self) -> _Writer:
         self.gif = self.path.suffix.lower() == ".gif"
-        self._file = _av().open(str(self.path), "w", options={"loop": "0"} if self.gif else {})
+        try:
+            self._file = _av().open(str(self.path), "w", options={"loop": "0"} if self.gif else {})
+        except OSError as error:  # PyAV's does not say of which file
+            raise OSError(error.errno, error.strerror, str(self.path)) from error
         self.sound = Sound(self._file)
         return self
 

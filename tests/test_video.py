@@ -1,5 +1,6 @@
 import wave
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -472,6 +473,13 @@ def test_nothing_is_overwritten_and_an_error_leaves_nothing(film, tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir()) == ["film.mp4", "out.mp4"]
     video.transform(film, out, lambda frame: frame, force=True)
     assert len(frames_of(out)) == 24
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="a folder that takes no files is Linux's /proc")
+def test_a_film_that_cannot_be_written_is_named(film):
+    with pytest.raises(FileNotFoundError) as raised:
+        video.transform(film, "/proc/out.mp4", lambda frame: frame)
+    assert raised.value.filename == "/proc/out.mp4"
 
 
 def test_what_is_no_film(film, tmp_path):
