@@ -203,10 +203,8 @@ class _Writer:
 
     def __enter__(self) -> _Writer:
         self.gif = self.path.suffix.lower() == ".gif"
-        try:
-            self._file = _av().open(str(self.path), "w", options={"loop": "0"} if self.gif else {})
-        except OSError as error:  # PyAV's does not say of which file
-            raise OSError(error.errno, error.strerror, str(self.path)) from error
+        self.path.touch()  # Python's error says of which file, PyAV's does not
+        self._file = _av().open(str(self.path), "w", options={"loop": "0"} if self.gif else {})
         self.sound = Sound(self._file)
         return self
 
