@@ -23,8 +23,18 @@ _ANIMATED = ("AVIF", "FLI", "GIF", "PNG", "WEBP")
 _TRANSPARENT = ("AVIF", "DDS", "JPEG2000", "PNG", "QOI", "SGI", "TGA", "TIFF", "WEBP")
 _CUT_OUT = ("GIF",)
 _OPAQUE = ("BMP", "DIB", "EPS", "JPEG", "MPO", "PCX", "PDF", "PPM")
-# Pixels of a side at most.
-_LONGEST = {"GIF": 65_535, "JPEG": 65_500, "MPO": 65_500, "WEBP": 16_383}
+# Pixels of a side at most; of AVIF what can be read again, for more is written.
+_LONGEST = {
+    "AVIF": 32_768,
+    "GIF": 65_535,
+    "JPEG": 65_500,
+    "MPO": 65_500,
+    "PCX": 65_534,
+    "PDF": 65_500,
+    "SGI": 65_535,
+    "TGA": 65_535,
+    "WEBP": 16_383,
+}
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95, "method": 4},

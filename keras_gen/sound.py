@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 from collections.abc import Iterator
 from typing import Any
@@ -56,16 +57,23 @@ class Sound:
             self._mux(track(packet))
 
     def finish(self) -> None:
-        """Writes what encoders still hold."""
+        """Writes what resamplers and encoders still hold."""
         for track in self._tracks.values():
-            self._mux(track.rest())
+            for rest in track.rests():
+                self._mux(rest)
 
     def _mux(self, packets: Iterator[Any]) -> None:
+        with self._counted():  # what cannot be decoded
+            for packet in packets:
+                with self._counted():  # what the file refuses
+                    self._file.mux(packet)
+
+    @contextlib.contextmanager
+    def _counted(self) -> Iterator[None]:
         import av
 
         try:
-            for packet in packets:
-                self._file.mux(packet)
+            yield
         except (av.error.ArgumentError, av.error.InvalidDataError, ValueError):  # not so a disk that is full
             self.gaps += 1
 
@@ -81,8 +89,8 @@ class _Passed:
             packet.stream = self._track
             yield packet
 
-    def rest(self) -> Iterator[Any]:
-        return iter(())
+    def rests(self) -> list[Iterator[Any]]:
+        return []
 
 
 class _Converted:
@@ -108,15 +116,17 @@ class _Converted:
                 self._resampler, self._like = av.AudioResampler(to.format, to.layout, to.rate), like
             yield from self._resampled(frame)
 
-    def rest(self) -> Iterator[Any]:
-        yield from self._resampled(None)
-        yield from self._track.encode(None)
+    def rests(self) -> list[Iterator[Any]]:
+        return [self._resampled(None), self._encoded(None)]
 
     def _resampled(self, frame: Any) -> Iterator[Any]:
         """What comes of a frame; of None, what the resampler still holds."""
         if self._resampler is not None:
             for piece in self._resampler.resample(frame):
-                yield from self._track.encode(piece)
+                yield from self._encoded(piece)
+
+    def _encoded(self, frame: Any) -> Iterator[Any]:
+        yield from self._track.encode(frame)
 
 
 def _layouts(source: Any) -> Iterator[str | None]:

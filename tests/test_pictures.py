@@ -289,3 +289,17 @@ def test_a_named_pipe_is_read(tmp_path):
 def test_a_pgm_of_sixteen_bits_is_scaled_by_them(tmp_path):
     (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + np.array([0, 12850], ">u2").tobytes())
     assert pictures.read(tmp_path / "a.pgm").pixels[0, :, 0].tolist() == [0, 50]
+
+
+@pytest.mark.parametrize(("kind", "longest"), pictures._LONGEST.items())
+def test_a_format_holds_its_longest_side_and_no_more(tmp_path, kind, longest):
+    endings = {"JPEG": "jpg", "MPO": "mpo"}
+    target = tmp_path / f"long.{endings.get(kind, kind.lower())}"
+    if kind == "AVIF" and "AVIF" not in Image.SAVE:
+        pytest.skip("this Pillow has no AVIF")
+    long = np.zeros((2, longest + 1, 3), "uint8")
+    with pytest.raises(ValueError, match=f"{kind} takes at most {longest:,} pixels a side"):
+        pictures.write(Picture(long), target)
+    pictures.write(Picture(long[:, 1:]), target)
+    if kind != "PDF":  # Pillow only writes it
+        assert pictures.read(target).pixels.shape == (2, longest, 3)

@@ -103,7 +103,7 @@ def video(
         (report.broken, f"{counted(report.broken, 'frame')} could not be read: others are shown for it"),
         (report.converted, f"{counted(report.converted, 'sound track')} had to be encoded anew"),
         (report.lost, f"{counted(report.lost, 'sound track')} could not be kept: {files[1]} takes none such"),
-        (report.gaps, f"{counted(report.gaps, 'piece')} of sound could not be kept, and is silent"),
+        (report.gaps, f"{counted(report.gaps, 'piece')} of sound could not be kept: silence is heard for it"),
         (report.cut, "it ends before the end that it announces, cut short or damaged"),
     ):
         if noted:

@@ -318,7 +318,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
         texture = self.texture_of(texture)
         shares = self._shares(len(paintings), weights, masks, images.shape[1:3])
         codes = [self._encode(reduced(tf.constant(one[None]))) for one in paintings]
-        painted = np.stack([self._paint(one, codes, shares, masks is None, texture) for one in images])
+        painted = np.empty_like(images)
+        for index, one in enumerate(images):
+            painted[index] = self._paint(one, codes, shares, masks is None, texture)
         if strength < 1:
             painted = images + np.float32(strength) * (painted - images)
         return painted.reshape(np.shape(image))
@@ -343,15 +345,16 @@ class AdaINStyleTransfer(FeedForwardStyle):
             if found.shape != (count,) or not found.min() >= 0 or not 0 < found.sum() < np.inf:
                 raise ValueError(f"weights must be {count} numbers of at least 0; received {weights}.")
             return list(found / found.sum())
-        shapes = [np.shape(mask) for mask in masks]
+        shapes = [np.asarray(mask, object).shape for mask in masks]  # of ragged ones as well
         fits = shapes == [tuple(size)] * count
         stacked = np.asarray(masks if fits else [0], np.float32)
         # Written so that NaN fails too.
         fine = fits and stacked.min() >= 0 and stacked.max() < np.inf
         if not fine or not stacked.sum(0).min() > 0:
+            received = f"values from {stacked.min():g} to {stacked.max():g}" if fits else f"shapes {shapes}"
             raise ValueError(
                 f"masks must be {count} arrays of the image's height and width {tuple(size)}, at least 0, "
-                f"which leave no pixel without a painting; received shapes {shapes}."
+                f"which leave no pixel without a painting; received {received}."
             )
         return list(stacked / stacked.sum(0))
 

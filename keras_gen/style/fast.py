@@ -230,7 +230,8 @@ class FastStyleTransfer(FeedForwardStyle):
         """
         images, weights = inputs
         with self.as_stylized():
-            return _painted(self.sampler, images, weights, training)
+            pictures = self.sampler([reflected(images, MULTIPLE), weights], training=training)
+        return cropped(tf.cast(pictures, tf.float32), images)
 
     def style_weights(self, style: str | int | Mapping[str, float] | Sequence[float]) -> np.ndarray:
         """The weights of a style or of a blend: float32 (styles,), of sum 1.
@@ -289,7 +290,9 @@ class FastStyleTransfer(FeedForwardStyle):
         check_shares(strength=strength)
         texture = self.texture_of(texture)
         weights = self.style_weights(style)
-        painted = np.stack([self._paint(one, weights, texture) for one in images])
+        painted = np.empty_like(images)
+        for index, one in enumerate(images):
+            painted[index] = self._paint(one, weights, texture)
         if strength < 1:
             painted = images + np.float32(strength) * (painted - images)
         return painted.reshape(np.shape(image))

@@ -187,7 +187,7 @@ class FeedForwardStyle(GenerativeModel):
         images = super().images_of(data)
         sides = tuple(images.shape[1:3])
         if any(side is not None and side < TONE for side in sides):
-            raise ValueError(f"Training images need at least {TONE} pixels a side; received {sides}.")
+            raise ValueError(f"Images to train on need at least {TONE} pixels a side; received {sides}.")
         return images
 
     def perceptual(

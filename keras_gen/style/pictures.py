@@ -30,7 +30,7 @@ def as_array(image: Any, role: str) -> np.ndarray:
     if isinstance(image, tf.Tensor) and not hasattr(image, "numpy"):
         raise ValueError(
             f"The {role} must have values; received a symbolic tensor: within tf.function and Dataset.map "
-            "call the model itself, model([images, weights])."
+            "call the model itself, e.g. model([images, weights])."
         )
     found = np.asarray(image)
     if found.dtype.kind in "biu":  # of dark bytes all values might be in [-1, 1]
@@ -62,8 +62,14 @@ def several(images: Any, role: str) -> np.ndarray:
     """A picture, or several of one size, each `checked`: float32 (count, height, width, 3)."""
     found = as_array(images, role)
     if found.ndim not in (3, 4) or 0 in found.shape:
-        raise ValueError(f"The {role} must have shape (height, width, 3); received {found.shape}.")
-    return np.stack([checked(image, role) for image in found.reshape(-1, *found.shape[-3:])])
+        raise ValueError(
+            f"The {role} must have shape (height, width, 3), or (count, height, width, 3) of several; "
+            f"received {found.shape}."
+        )
+    found = found.reshape(-1, *found.shape[-3:])
+    for image in found:
+        checked(image, role)
+    return found
 
 
 def check_shares(**shares: float) -> None:
@@ -75,8 +81,8 @@ def check_shares(**shares: float) -> None:
 
 def each_checked(images: Any, role: str) -> list[np.ndarray]:
     """A picture, or several of any sizes, each `checked`."""
-    several = isinstance(images, (list, tuple)) or np.ndim(images) == 4
-    return [checked(image, role) for image in (images if several else [images])]
+    many = isinstance(images, (list, tuple)) or np.ndim(images) == 4
+    return [checked(image, role) for image in (images if many else [images])]
 
 
 def fitted(styles: Any, longest: int) -> list[np.ndarray]:

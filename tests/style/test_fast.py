@@ -13,7 +13,7 @@ from style_examples import paintings, photographs
 from keras_gen import style
 from keras_gen.curvature import SingularityCorrection
 from keras_gen.image import load_image
-from keras_gen.layers import PatternStrength
+from keras_gen.layers import ImageOrigin, PatternStrength
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
 from keras_gen.random import RandomStream
@@ -200,6 +200,8 @@ def test_predict_paints_as_stylize_does(calm):
     with PatternStrength(1.0):  # says otherwise
         textured = model([images, tf.one_hot([1, 1], 2)])
     np.testing.assert_allclose(textured, model.stylize(images, "plain", texture=1), atol=1e-5)
+    with PatternStrength(1.0), ImageOrigin((64, 64)):  # where other noise lies
+        assert np.abs(model([images, tf.one_hot([1, 1], 2)]) - textured).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["patterned", "calm"])
