@@ -7,72 +7,9 @@ import pytest
 
 av = pytest.importorskip("av")
 
-from keras_gen import sound, video  # noqa: E402
+from films import frames_of, make_film, packets_of, scene, spoil  # noqa: E402
 
-
-def scene(frames=24, height=96, width=128):
-    """A window that moves over a smooth, colourful picture."""
-    y, x = np.mgrid[: height + frames, : width + 3 * frames]
-    big = 128 + 90 * np.dstack([np.sin(x / 11), np.sin(y / 13), np.sin((x + y) / 17)])
-    big = np.round(big).astype("uint8")
-    return [big[t : t + height, 3 * t : 3 * t + width] for t in range(frames)]
-
-
-def frames_of(path):
-    with av.open(str(path)) as opened:
-        stream = opened.streams.video[0]
-        return [(float(f.time), f.to_ndarray(format="rgb24")) for f in opened.decode(stream)]
-
-
-def sound_of(path):
-    with av.open(str(path)) as opened:
-        heard = [f.to_ndarray() for f in opened.decode(opened.streams.audio[0])]
-        return np.concatenate(heard, axis=1)
-
-
-def packets_of(path, kind):
-    with av.open(str(path)) as opened:
-        stream = getattr(opened.streams, kind)[0]
-        return [bytes(p) for p in opened.demux(stream) if p.size]
-
-
-def make_film(
-    path, frames, sound="aac", rate=24, rotation=0, layout="mono", codec="libx264", options=None, at=0
-):
-    """A film with a tone of 440 Hz, whose times begin at that frame."""
-    with av.open(str(path), "w") as out:
-        film = out.add_stream(codec, rate=rate, options=options or {"g": "8", "crf": "10"})
-        film.height, film.width = frames[0].shape[:2]
-        film.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
-        if rotation:
-            film.set_display_rotation(rotation)
-        tone = out.add_stream(sound, rate=44100, layout=layout) if sound else None
-        for t, pixels in enumerate(frames):
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format="rgb24")
-            frame.pts, frame.time_base = at + t, Fraction(1, rate)
-            out.mux(film.encode(frame))
-        out.mux(film.encode(None))
-        if tone is not None:
-            time = np.arange(44100 * len(frames) // rate) / 44100
-            samples = np.round(12000 * np.sin(2 * np.pi * 440 * time)).astype("int16")[None]
-            heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-            heard.sample_rate, heard.pts, heard.time_base = 44100, 44100 * at // rate, Fraction(1, 44100)
-            out.mux(tone.encode(heard))
-            out.mux(tone.encode(None))
-    return path
-
-
-def spoil(path, damaged, byte=b"\xff", track="video"):
-    """Overwrites packets of the film, or of its sound; gives the times of all of them."""
-    with av.open(str(path)) as opened:
-        packets = [(bytes(p), p.pts) for p in opened.demux(**{track: 0}) if p.size]
-    data = path.read_bytes()
-    for index in damaged:
-        held = packets[index][0]
-        assert data.count(held) == 1
-        data = data.replace(held, byte * len(held))
-    path.write_bytes(data)
-    return [time for _, time in packets]
+from keras_gen import video  # noqa: E402
 
 
 @pytest.fixture
@@ -112,93 +49,6 @@ def test_colours_come_back_in_every_format(tmp_path):
         assert len(seen) == 3
         for column in (16, 48, 80):
             np.testing.assert_allclose(seen[1][32, column], colours[32, column], atol=8, err_msg=ending)
-
-
-def test_a_sound_that_the_format_does_not_take_is_encoded_anew(tmp_path):
-    film = make_film(tmp_path / "film.mkv", scene(), sound="pcm_s16le")
-    report = video.transform(film, tmp_path / "out.webm", lambda frame: frame)
-    assert (report.sound, report.converted) == (0, 1)
-    heard = sound_of(tmp_path / "out.webm")[0]
-    spectrum = np.abs(np.fft.rfft(heard))
-    assert np.argmax(spectrum) * 48000 / len(heard) == pytest.approx(440, abs=3)
-
-
-@pytest.mark.parametrize(
-    ("sound", "source", "layout", "target", "kept"),
-    [
-        ("pcm_s16le", "mkv", "stereo", "mp4", True),
-        ("pcm_s16le", "avi", "mono", "mp4", True),
-        ("pcm_mulaw", "avi", "mono", "mkv", False),
-        ("pcm_u8", "avi", "stereo", "mp4", False),
-        ("adpcm_ms", "avi", "stereo", "mov", False),
-        ("flac", "mkv", "stereo", "mov", False),
-        ("flac", "mkv", "stereo", "mp4", True),
-        ("ac3", "mkv", "5.1", "webm", False),
-        ("ac3", "mkv", "5.1", "mov", True),
-    ],
-)
-def test_sound_is_kept_or_encoded_anew_by_what_the_file_really_takes(
-    tmp_path, sound, source, layout, target, kept
-):
-    """Formats announce codecs that they refuse, and .avi and .mkv do not say which channels there are."""
-    film, out = tmp_path / f"film.{source}", tmp_path / f"out.{target}"
-    make_film(film, scene(12), sound=sound, layout=layout)
-    report = video.transform(film, out, lambda frame: frame)
-    assert (report.frames, report.sound, report.converted, report.lost) == (12, kept, not kept, 0)
-    channels = {"mono": 1, "stereo": 2, "5.1": 6}[layout]
-    with av.open(str(out)) as opened:
-        track = opened.streams.audio[0]
-        rate = track.rate
-        assert track.channels == channels
-        heard = np.concatenate(
-            [
-                f.to_ndarray()
-                for r in [av.AudioResampler("s16", "mono", rate)]
-                for f in opened.decode(track)
-                for f in r.resample(f)
-            ],
-            axis=1,
-        )[0]
-    assert len(heard) / rate == pytest.approx(0.5, abs=0.08)
-    assert np.argmax(np.abs(np.fft.rfft(heard))) * rate / len(heard) == pytest.approx(440, abs=3)
-
-
-@pytest.mark.parametrize("target", ["webm", "mp4"])
-def test_a_track_that_changes_its_channels_goes_on(tmp_path, target):
-    """Recorded broadcasts do, between a film and what interrupts it."""
-    first = make_film(tmp_path / "a.ts", scene(), layout="mono")
-    second = make_film(tmp_path / "b.ts", scene(), layout="stereo", at=30)
-    source, out = tmp_path / "both.ts", tmp_path / f"out.{target}"
-    source.write_bytes(first.read_bytes() + second.read_bytes())
-    report = video.transform(source, out, lambda frame: frame)
-    assert (report.sound + report.converted, report.lost, report.gaps) == (1, 0, 0)
-    with av.open(str(out)) as opened:
-        heard = [(f.time, np.std(f.to_ndarray())) for f in opened.decode(audio=0)]
-    loudest = max(level for _, level in heard)
-    for begin in (0.2, 1.5):
-        levels = [level for time, level in heard if begin <= time - heard[0][0] < begin + 0.5]
-        assert len(levels) > 20
-        assert min(levels) > loudest / 3
-
-
-def test_damaged_sound_is_silent_and_counted(tmp_path):
-    film = make_film(tmp_path / "film.mkv", scene(), sound="ac3", layout="stereo")
-    spoil(film, [7, 12], track="audio")
-    report = video.transform(film, tmp_path / "out.webm", lambda frame: frame)
-    assert (report.frames, report.converted, report.gaps) == (24, 1, 2)
-    spectrum = np.abs(np.fft.rfft(sound_of(tmp_path / "out.webm")[0]))
-    assert np.argmax(spectrum) == pytest.approx(440 * len(spectrum) / 24000, rel=0.02)
-
-
-def test_a_film_whose_sound_cannot_be_kept_is_silent(film, tmp_path, monkeypatch):
-    def refuse(*_):
-        raise av.error.ArgumentError(22, "Invalid argument")
-
-    monkeypatch.setattr(sound, "_track", refuse)
-    report = video.transform(film, tmp_path / "out.mp4", lambda frame: frame)
-    assert report == video.Report(frames=24, lost=1)
-    with av.open(str(tmp_path / "out.mp4")) as opened:
-        assert not opened.streams.audio
 
 
 def test_a_film_of_one_row_is_refused_before_it_is_painted(tmp_path):
