@@ -189,7 +189,7 @@ def test_sound_that_cannot_be_kept_is_told(cli, model, film, tmp_path, monkeypat
     def refuse(*_):
         raise av.error.ArgumentError(22, "Invalid argument")
 
-    monkeypatch.setattr("keras_gen.video._track", refuse)
+    monkeypatch.setattr("keras_gen.sound._track", refuse)
     out = tmp_path / "out.mp4"
     result = cli("video", film, out, "--model", model, "-s", "wave", "--size", 32)
     assert result.exit_code == 0, result.output
