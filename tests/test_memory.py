@@ -43,6 +43,7 @@ def _faulted(**variables):
     return float(ran.stdout)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="counted as Linux does")
 def test_tensors_take_the_place_of_freed_ones_unless_the_environment_says_otherwise():
     assert _faulted() < 0.02

@@ -291,6 +291,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(cli, images, tmp_path, mon
         assert one == pytest.approx(other, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_processes_ctrl_c_and_kill(images, tmp_path):
     """Real processes: a second one is refused, Ctrl-C saves, SIGKILL leaves neither lock nor gap."""
     run = tmp_path / "run"

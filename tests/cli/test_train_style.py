@@ -62,6 +62,7 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     np.testing.assert_allclose(pictures.read(out).pixels, expected * 127.5 + 127.5, atol=1)
 
 
+@pytest.mark.slow
 def test_trains_a_network_for_any_painting(cli, folders, tmp_path):
     run, photo, painting = tmp_path / "run", folders[1] / "a.png", folders[0] / "mosaic.png"
     given = options(folders, run, "--method", "adain", "--decoder-width", 4, "--steps", 1)

@@ -71,7 +71,7 @@ def test_strength_and_colour_are_mixed_in_strips():
         painter.Painter(lambda image, progress: image, strength=2)
 
 
-@pytest.mark.parametrize("texture", [1.0, 0.5])
+@pytest.mark.parametrize("texture", [1.0, pytest.param(0.5, marks=pytest.mark.slow)])
 def test_a_large_photograph_is_painted_as_a_whole_would_be(texture):
     """Tiles of a real network, its normalizations conditional, of which there are ten; and of two blended."""
     keras.utils.set_random_seed(0)
