@@ -126,7 +126,7 @@ def transform(
                     writer.sound.write(item)
                 else:
                     waiting.append(item)
-            heard = writer.sound
+        heard = writer.sound
         report.sound, report.converted, report.lost = heard.kept, heard.converted, heard.lost
         report.gaps = heard.gaps
         if not report.frames:

@@ -345,7 +345,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             if found.shape != (count,) or not found.min() >= 0 or not 0 < found.sum() < np.inf:
                 raise ValueError(f"weights must be {count} numbers of at least 0; received {weights}.")
             return list(found / found.sum())
-        shapes = [np.asarray(mask, object).shape for mask in masks]  # of ragged ones as well
+        shapes = [np.shape(mask) for mask in masks]
         fits = shapes == [tuple(size)] * count
         stacked = np.asarray(masks if fits else [0], np.float32)
         # Written so that NaN fails too.

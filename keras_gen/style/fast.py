@@ -23,13 +23,12 @@ _COLOURS = 256  # of a palette, along each direction
 _SMALLEST = 16  # side of a painting in pixels: two of the features of relu4_3
 
 
-def _painted(network, images, weights, training, origins=None, texture=None) -> tf.Tensor:
-    """What the network makes of a batch of images, reflected beyond their borders as `stylize` does it.
+def _painted(network, images, weights, training) -> tf.Tensor:
+    """What the network makes of a batch of images, reflected beyond their borders.
 
     Zeros within reach of the loss would tell the network where a border is, and it would paint bands there.
     """
-    with ImageOrigin(origins), PatternStrength(texture):
-        pictures = network([reflected(images, MULTIPLE), weights], training=training)
+    pictures = network([reflected(images, MULTIPLE), weights], training=training)
     return cropped(tf.cast(pictures, tf.float32), images)
 
 
@@ -196,7 +195,8 @@ class FastStyleTransfer(FeedForwardStyle):
         style_weight = tf.linalg.matvec(weights, tf.constant(self.style_weight))
 
         def paint(photographs, texture=None):
-            return _painted(network, photographs, weights, training, origins, texture)
+            with ImageOrigin(origins), PatternStrength(texture):
+                return _painted(network, photographs, weights, training)
 
         targets = self.vgg_features(images), grams, style_weight
         values = self.perceptual(paint(images), images, *targets)
@@ -230,8 +230,7 @@ class FastStyleTransfer(FeedForwardStyle):
         """
         images, weights = inputs
         with self.as_stylized():
-            pictures = self.sampler([reflected(images, MULTIPLE), weights], training=training)
-        return cropped(tf.cast(pictures, tf.float32), images)
+            return _painted(self.sampler, images, weights, training)
 
     def style_weights(self, style: str | int | Mapping[str, float] | Sequence[float]) -> np.ndarray:
         """The weights of a style or of a blend: float32 (styles,), of sum 1.
@@ -307,7 +306,8 @@ class FastStyleTransfer(FeedForwardStyle):
             def painter(fixed: float | None) -> Callable[..., tf.Tensor]:
                 def paint(images, weights, texture):
                     texture = texture if fixed is None else fixed
-                    return _painted(network, images, weights, False, texture=texture)
+                    with ImageOrigin(None), PatternStrength(texture):
+                        return _painted(network, images, weights, False)
 
                 return tf.function(paint, [tf.TensorSpec(shape) for shape in shapes], autograph=False)
 

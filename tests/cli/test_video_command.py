@@ -1,5 +1,3 @@
-from fractions import Fraction
-
 import keras
 import numpy as np
 import pytest
@@ -13,6 +11,9 @@ from keras_gen.style.settings import remember
 
 av = pytest.importorskip("av")
 pytest.importorskip("cv2")
+
+import films  # noqa: E402
+from films import make_film, scene  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -29,30 +30,11 @@ def model(tmp_path_factory):
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     """A pan of twelve frames, with sound."""
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
-    y, x = np.mgrid[:64, :140]
-    picture = (128 + 90 * np.dstack([np.sin(x / 7), np.sin(y / 9), np.sin((x + y) / 5)])).astype("uint8")
-    with av.open(str(path), "w") as out:
-        pictures = out.add_stream("libx264", rate=12, options={"crf": "10"})
-        pictures.height, pictures.width, pictures.pix_fmt = 64, 96, "yuv420p"
-        tone = out.add_stream("aac", rate=44100, layout="mono")
-        for t in range(12):
-            pixels = np.ascontiguousarray(picture[:, 3 * t : 3 * t + 96])
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame.pts, frame.time_base = t, Fraction(1, 12)
-            out.mux(pictures.encode(frame))
-        out.mux(pictures.encode(None))
-        samples = (9000 * np.sin(np.arange(44100) / 16)).astype("int16")[None]
-        heard = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
-        heard.sample_rate, heard.pts = 44100, 0
-        out.mux(tone.encode(heard))
-        out.mux(tone.encode(None))
-    return path
+    return make_film(tmp_path_factory.mktemp("film") / "film.mp4", scene(12, 64, 96), rate=12)
 
 
 def frames_of(path):
-    with av.open(str(path)) as opened:
-        return [frame.to_ndarray(format="rgb24") for frame in opened.decode(opened.streams.video[0])]
+    return [pixels for _, pixels in films.frames_of(path)]
 
 
 def test_a_film_is_painted_without_textures_and_keeps_its_sound(cli, model, film, tmp_path):
