@@ -30,6 +30,7 @@ from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.layers.reflection_padding import ReflectionPadding2D
 from keras_gen.layers.resize_convolution import ResizeConvolution2D
 from keras_gen.layers.style_texture import StyleTexture2D
+from keras_gen.layers.underpainting import Underpainting2D
 from keras_gen.layers.vector_quantizer import VectorQuantizer, straight_through
 
 __all__ = [
@@ -58,6 +59,7 @@ __all__ = [
     "ResizeConvolution2D",
     "SpectralNormalization",
     "StyleTexture2D",
+    "Underpainting2D",
     "UpSamplingConv2D",
     "VectorQuantizer",
     "ZeroPadding2D",

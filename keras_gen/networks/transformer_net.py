@@ -9,6 +9,7 @@ import keras
 from keras_gen.layers import Conv2D
 from keras_gen.layers.pattern_blend import PatternBlend
 from keras_gen.layers.style_texture import StyleTexture2D
+from keras_gen.layers.underpainting import Underpainting2D
 from keras_gen.networks.style_blocks import (
     BLOCKS,
     COARSE_BLOCKS,
@@ -56,8 +57,9 @@ def transformer_net(
         blocks: number of residual blocks at a quarter of the size.
         coarse_blocks: number of those at an eighth of the size.
         textured: whether each style has a texture. It stands still where a film moves.
-        calm: whether a second network, without noise and textures, paints where patterns are to be left out.
-            It learns nothing where all photographs are painted with patterns.
+        calm: whether a second network, without noise and textures, paints where patterns are to be left out:
+            over dabs that follow the photograph's edges (`layers.Underpainting2D`), not its grain. It learns
+            nothing where all photographs are painted with patterns.
 
     Returns:
         A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
@@ -66,21 +68,30 @@ def transformer_net(
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
     A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
     """
-    options = {"width": width, "separable": separable, "blocks": blocks, "coarse_blocks": coarse_blocks}
+    options: dict[str, Any] = {
+        "width": width,
+        "separable": separable,
+        "blocks": blocks,
+        "coarse_blocks": coarse_blocks,
+    }
     patterned = _network(styles, noise=NOISE, textured=textured, **options)
     if not calm:
         return patterned
-    blend = PatternBlend(patterned, _network(styles, noise=0, textured=False, **options), name="blend")
+    plain = _network(styles, noise=0, textured=False, underpainted=True, **options)
+    blend = PatternBlend(patterned, plain, name="blend")
     inputs = [keras.Input(each.shape[1:], name=each.name) for each in patterned.inputs]
     return keras.Model(inputs, blend(inputs), name="transformer_net")
 
 
-def _network(styles: int, *, width: int, noise: int, textured: bool, **options: Any) -> keras.Model:
+def _network(
+    styles: int, *, width: int, noise: int, textured: bool, underpainted: bool = False, **options: Any
+) -> keras.Model:
     images = keras.Input((None, None, 3), name="images")
     weights = keras.Input((styles,), name="weights")
 
     channels = block_channels(width)
-    x = normalized(convolution(images, width, 5, "down1", 2), weights, "down1")
+    x = Underpainting2D(name="underpainting")(images) if underpainted else images
+    x = normalized(convolution(x, width, 5, "down1", 2), weights, "down1")
     x = normalized(convolution(x, channels - noise, 3, "down2", 2), weights, "down2")
     if noise:
         x = noised(x)
