@@ -15,7 +15,7 @@ _LUMA = (0.299, 0.587, 0.114)
 _DIRECTIONS = 8
 # Of a dab, in pixels: its middle, its standard deviations along and across, how far it is computed, and the
 # standard deviation of the blur before that, by which its kernel need not be wide.
-_OFFSET, _LONG, _WIDE, _REACH, _BLUR = 1.1, 1.2, 0.45, 2, 0.75
+_OFFSET, _LONG, _WIDE, _REACH, _BLUR = 0.9, 0.9, 0.45, 1, 0.85
 # Variance below which dabs count alike: that of two levels of 255.
 _EVEN = 2.5e-4
 # Squares of so many pixels, and so many of them, twice, in the mean that contrast is relative to.
@@ -82,16 +82,28 @@ def _dabs(images: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
     planes = tf.concat([images, brightness, tf.square(brightness)], -1)
     border = _REACH + len(_blur()) // 2
     planes = tf.pad(planes, [(0, 0), (border, border), (border, border), (0, 0)], "SYMMETRIC")
-    # Depthwise convolutions, whose weights stay in float in files of 8 bits.
-    for kernel in (_blur()[:, None], _blur()[None], _kernels()):
-        count = kernel.size // (kernel.shape[0] * kernel.shape[1])
-        kernel = np.tile(kernel.reshape(*kernel.shape[:2], 1, count), (1, 1, planes.shape[-1], 1))
-        planes = tf.nn.depthwise_conv2d(planes, tf.constant(kernel), (1, 1, 1, 1), "VALID")
-    *colours, mean, square = tf.split(planes, 5, -1)
+    planes = _filtered(_filtered(planes, _blur()[:, None, None]), _blur()[None, :, None])
+    # First the weights, then the colours: all at once would take twice the memory.
+    mean, square = _parts(_filtered(planes[..., 3:], _kernels()))
     steady = _EVEN / (tf.nn.relu(square - tf.square(mean)) + _EVEN)
     weight = tf.square(tf.square(steady))
-    weight /= tf.reduce_sum(weight, -1, keepdims=True)
-    return tf.concat([tf.reduce_sum(weight * each, -1, keepdims=True) for each in colours], -1)
+    colours = _parts(_filtered(planes[..., :3], _kernels()))
+    sums = [tf.reduce_sum(weight * each, -1, keepdims=True) for each in colours]
+    return tf.concat(sums, -1) / tf.reduce_sum(weight, -1, keepdims=True)
+
+
+def _filtered(planes: tf.Tensor, kernels: np.ndarray) -> tf.Tensor:
+    """Each plane by each of the kernels (height, width, n), one plane's after the other's.
+
+    A depthwise convolution, whose weights stay in float in files of 8 bits.
+    """
+    kernels = np.repeat(kernels[:, :, None], planes.shape[-1], axis=2)
+    return tf.nn.depthwise_conv2d(planes, tf.constant(kernels), (1, 1, 1, 1), "VALID")
+
+
+def _parts(planes: tf.Tensor) -> list[tf.Tensor]:
+    """What `_filtered` made of each plane, by slices, which delegates of TFLite take."""
+    return [planes[..., i : i + _DIRECTIONS] for i in range(0, planes.shape[-1], _DIRECTIONS)]
 
 
 def _blur() -> np.ndarray:

@@ -30,13 +30,14 @@ def _enlarged(image, factor):
 def _dabs(image, brightness):
     """The same by SciPy, one direction and one plane after the other."""
     y, x = np.mgrid[-2:3, -2:3]
-    blur = np.exp(-(np.hypot(y, x) ** 2) / (2 * 0.75**2))
+    blur = np.exp(-(np.hypot(y, x) ** 2) / (2 * 0.85**2))
     blur /= blur.sum()
+    y, x = np.mgrid[-1:2, -1:2]
     total, painted = 0, 0
     for k in range(8):
         towards = np.array([np.cos(k * np.pi / 4), np.sin(k * np.pi / 4)])
         along, across = x * towards[0] + y * towards[1], y * towards[0] - x * towards[1]
-        dab = np.exp(-(((along - 1.1) / 1.2) ** 2) / 2 - (across / 0.45) ** 2 / 2)
+        dab = np.exp(-(((along - 0.9) / 0.9) ** 2) / 2 - (across / 0.45) ** 2 / 2)
         dab /= dab.sum()
 
         def over(plane, dab=dab):
