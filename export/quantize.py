@@ -33,19 +33,22 @@ class LayerError:
     Args:
         layer: its name.
         operator: the one of its operators that suffers most.
-        steps: root mean square error of that operator's output, in steps of its scale.
+        steps: root mean square error of that operator's output, in steps of its scale; None where 8 bits do
+            not hold it, such as the logarithm of what becomes zero.
         noise: the same, relative to the standard deviation of each channel.
         kept: whether the layer stays in float.
     """
 
     layer: str
     operator: str
-    steps: float
-    noise: float
+    steps: float | None
+    noise: float | None
     kept: bool = False
 
     def __str__(self) -> str:
         stays = "; stays in float" if self.kept else ""
+        if self.steps is None or self.noise is None:
+            return f"{self.layer}: {self.operator} is not to be had in 8 bits{stays}"
         return f"{self.layer}: {self.operator} off by {self.steps:.2f} steps, noise {self.noise:.1%}{stays}"
 
 
@@ -64,7 +67,8 @@ def int8(
         converter: makes a converter of the model, set to optimize.
         inputs: representative ones by name, one after the other along the first axis.
         keep_float: names of layers that stay in float; "auto" for those that the delegate runs in float
-            only, and as many of those that suffer as it takes to reach what is wanted.
+            only, and as many of those that suffer as it takes to reach what is wanted. Those that 8 bits do
+            not hold stay in float in any case.
         layers: the names of all layers.
         wanted: peak signal-to-noise ratio in decibels.
 
@@ -88,6 +92,7 @@ def int8(
     debugger = tf.lite.experimental.QuantizationDebugger(converter=calibrated, debug_dataset=lambda: iter([]))
     operators = _statistics(debugger.get_debug_quantized_model(), samples[:_MEASURED_ON])
     errors = _by_layer(operators, layers)
+    needed = [each.layer for each in errors if each.steps is None]
 
     def quantized(kept: Sequence[str]) -> bytes:
         nodes = [
@@ -104,11 +109,13 @@ def int8(
         slow = {
             layer: kinds - _left_out(reference, layers).get(layer, set()) for layer, kinds in slow.items()
         }
-        first = [layer for layer, kinds in slow.items() if kinds and layer in layers]
+        slow_ones = [layer for layer, kinds in slow.items() if kinds and layer in layers]
+        first = list(dict.fromkeys([*needed, *slow_ones]))
         others = [each.layer for each in errors if each.layer not in first]
         named = first + _fewest(
             others, lambda kept: _psnr(expected, _outputs(quantized([*first, *kept]), samples)) >= wanted
         )
+    named = list(dict.fromkeys([*needed, *named]))
     return quantized(named), tuple(replace(each, kept=each.layer in named) for each in errors)
 
 
@@ -169,11 +176,16 @@ def _statistics(content: bytes, samples: Sequence[Sequence[np.ndarray]]) -> list
         {
             "tensor": row["tensor_name"],
             "operator": row["op_name"],
-            "steps": math.sqrt(float(row["steps"])),
-            "noise": math.sqrt(float(row["noise"])),
+            "steps": _root(row["steps"]),
+            "noise": _root(row["noise"]),
         }
         for row in csv.DictReader(table)
     ]
+
+
+def _root(square: str) -> float:
+    value = float(square)
+    return math.sqrt(value) if math.isfinite(value) else math.inf
 
 
 def _by_layer(operators: Sequence[dict[str, Any]], layers: Sequence[str]) -> list[LayerError]:
@@ -190,6 +202,8 @@ def _by_layer(operators: Sequence[dict[str, Any]], layers: Sequence[str]) -> lis
     ranked = sorted(worst.items(), key=lambda item: rank(item[1]), reverse=True)
     return [
         LayerError(layer, each["operator"], round(each["steps"], 3), round(each["noise"], 5))
+        if math.isfinite(each["steps"] + each["noise"])
+        else LayerError(layer, each["operator"], None, None)
         for layer, each in ranked
     ]
 

@@ -1,4 +1,4 @@
-"""The photograph as a painter lays it in first: in dabs that follow its edges, and with more contrast."""
+"""The photograph as a painter lays it in first: in dabs that end at its edges, and with more contrast."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.data.geometry import LUMA
+from keras_gen.layers.cut import cut
 from keras_gen.layers.patterns import size_of
 
-_LUMA = (0.299, 0.587, 0.114)
 _DIRECTIONS = 8
-# Of a dab, in pixels: its middle, its standard deviations along and across, how far it is computed, and the
-# standard deviation of the blur before that, by which its kernel need not be wide.
-_OFFSET, _LONG, _WIDE, _REACH, _BLUR = 0.9, 0.9, 0.45, 1, 0.85
-# Variance below which dabs count alike: that of two levels of 255.
-_EVEN = 2.5e-4
+# A dab is a blur, by a normal distribution of this deviation, and a mean of 3x3 pixels to one side: weighted
+# by a normal distribution with this middle, and these deviations along and across.
+_BLUR, _OFFSET, _LONG, _WIDE = 0.85, 0.9, 0.9, 0.45
+_NOISE_VARIANCE = 2.5e-4  # that of two levels of 255: below it dabs count alike
+_SHARPNESS = 4  # the power of the variance by which they count
 # Squares of so many pixels, and so many of them, twice, in the mean that contrast is relative to.
 _SQUARE, _AROUND = 8, 7
 
@@ -26,24 +27,24 @@ _SQUARE, _AROUND = 8, 7
 class Underpainting2D(keras.layers.Layer):
     """Dabs in place of grain, by a Kuwahara filter, and more local contrast, by unsharp masking.
 
-    A pixel's colour becomes that of the dabs beside it, in eight directions, each weighted by the inverse of
-    the fourth power of the variance of its brightness: so a dab lies along an edge, not across. Then the
-    brightness of each pixel is moved away from that around it, some 50 pixels wide. A network paints this
-    more boldly than it does the photograph itself, whose grain it follows.
+    A pixel's colour becomes that of round dabs beside it, in eight directions, each weighted by the inverse
+    of the fourth power of the variance of its brightness: those that lie across an edge hardly count. Then
+    the brightness of each pixel is moved away from the mean around it, of 56 pixels at half of its height and
+    112 in all. A network paints this more boldly than it does the photograph itself, whose grain it follows.
 
     It has no weights, and computes in float32 whatever the policy, for variances of small numbers.
 
     Args:
-        contrast: how far brightness is moved, relative to its distance from that around it, at least 0.
+        contrast: how far brightness is moved, relative to its distance from the mean around it, at least 0.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input and output shape: `(batch, height, width, 3)` in [-1, 1], sides multiples of 8.
 
     Raises:
-        ValueError: a contrast below 0.
+        ValueError: a contrast below 0, or images of other channels or sides.
 
     Reference: Artistic Edge and Corner Enhancing Smoothing, 2007, IEEE Transactions on Image Processing 16
-    (doi:10.1109/TIP.2007.903912), whose sectors are eighths of a disc; dabs are narrower.
+    (doi:10.1109/TIP.2007.903912), whose dabs are sectors of a disc.
     """
 
     def __init__(self, contrast: float = 0.7, **kwargs: Any) -> None:
@@ -53,6 +54,9 @@ class Underpainting2D(keras.layers.Layer):
         self.contrast = float(contrast)
 
     def call(self, inputs: Any) -> Any:
+        shape = tuple(inputs.shape[1:])
+        if shape[-1] != 3 or any(side is not None and side % _SQUARE for side in shape[:2]):
+            raise ValueError(f"Images must be of 3 channels, and sides multiples of 8; received {shape}.")
         brightness = _luma(inputs)
         around = tf.nn.avg_pool2d(brightness, _SQUARE, _SQUARE, "VALID")
         for _ in range(2):
@@ -69,7 +73,7 @@ class Underpainting2D(keras.layers.Layer):
 
 
 def _luma(images: tf.Tensor) -> tf.Tensor:
-    return tf.nn.conv2d(images, tf.reshape(tf.constant(_LUMA), (1, 1, 3, 1)), 1, "VALID")
+    return tf.nn.conv2d(images, tf.reshape(tf.constant(LUMA), (1, 1, 3, 1)), 1, "VALID")
 
 
 def _dabs(images: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
@@ -79,17 +83,30 @@ def _dabs(images: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
         images: (batch, height, width, 3).
         brightness: up to what hardly changes, so that its squares are small: (batch, height, width, 1).
     """
-    planes = tf.concat([images, brightness, tf.square(brightness)], -1)
-    border = _REACH + len(_blur()) // 2
-    planes = tf.pad(planes, [(0, 0), (border, border), (border, border), (0, 0)], "SYMMETRIC")
-    planes = _filtered(_filtered(planes, _blur()[:, None, None]), _blur()[None, :, None])
+    planes = _widened(tf.concat([images, brightness, tf.square(brightness)], -1), 3)
+    blur = np.exp(-np.square(np.arange(-2, 3) / _BLUR) / 2).astype(np.float32)
+    blur /= blur.sum()
+    planes = _filtered(_filtered(planes, blur[:, None, None]), blur[None, :, None])
     # First the weights, then the colours: all at once would take twice the memory.
     mean, square = _parts(_filtered(planes[..., 3:], _kernels()))
-    steady = _EVEN / (tf.nn.relu(square - tf.square(mean)) + _EVEN)
-    weight = tf.square(tf.square(steady))
+    variance = tf.nn.relu(square - tf.square(mean)) + _NOISE_VARIANCE
+    # Powers by logarithms: in files of 8 or 16 bits they would be zeros, which to divide by is an error.
+    weights = tf.nn.softmax(-_SHARPNESS * tf.math.log(variance))
     colours = _parts(_filtered(planes[..., :3], _kernels()))
-    sums = [tf.reduce_sum(weight * each, -1, keepdims=True) for each in colours]
-    return tf.concat(sums, -1) / tf.reduce_sum(weight, -1, keepdims=True)
+    return tf.concat([tf.reduce_sum(weights * each, -1, keepdims=True) for each in colours], -1)
+
+
+def _widened(images: tf.Tensor, border: int) -> tf.Tensor:
+    """Images with the outermost pixels repeated, by operators that delegates of TFLite take."""
+    for axis in (1, 2):
+        height, width = size_of(images)
+        if axis == 1:
+            first, last = cut(images, 0, 0, 1, width), cut(images, height - 1, 0, 1, width)
+        else:
+            first, last = cut(images, 0, 0, height, 1), cut(images, 0, width - 1, height, 1)
+        images = tf.concat([*[first] * border, images], axis)
+        images = tf.concat([images, *[last] * border], axis)
+    return images
 
 
 def _filtered(planes: tf.Tensor, kernels: np.ndarray) -> tf.Tensor:
@@ -106,17 +123,11 @@ def _parts(planes: tf.Tensor) -> list[tf.Tensor]:
     return [planes[..., i : i + _DIRECTIONS] for i in range(0, planes.shape[-1], _DIRECTIONS)]
 
 
-def _blur() -> np.ndarray:
-    """A normal distribution of sum 1, (5,)."""
-    weights = np.exp(-np.square(np.arange(-2, 3) / _BLUR) / 2)
-    return (weights / weights.sum()).astype(np.float32)
-
-
 def _kernels() -> np.ndarray:
-    """A dab in each direction, of sum 1: (side, side, directions)."""
-    down, right = np.mgrid[-_REACH : _REACH + 1, -_REACH : _REACH + 1]
+    """Means to one side, in each direction, of sum 1: (3, 3, directions)."""
+    down, right = np.mgrid[-1:2, -1:2]
     angle = 2 * np.pi * np.arange(_DIRECTIONS) / _DIRECTIONS
     along = right[..., None] * np.cos(angle) + down[..., None] * np.sin(angle)
     across = down[..., None] * np.cos(angle) - right[..., None] * np.sin(angle)
-    dabs = np.exp(-np.square((along - _OFFSET) / _LONG) / 2 - np.square(across / _WIDE) / 2)
-    return (dabs / dabs.sum((0, 1))).astype(np.float32)
+    kernels = np.exp(-np.square((along - _OFFSET) / _LONG) / 2 - np.square(across / _WIDE) / 2)
+    return (kernels / kernels.sum((0, 1))).astype(np.float32)

@@ -38,6 +38,7 @@ def transformer_net(
     coarse_blocks: int = COARSE_BLOCKS,
     textured: bool = True,
     calm: bool = False,
+    underpainted: bool = True,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks there and at an eighth, and up by resize.
 
@@ -57,9 +58,10 @@ def transformer_net(
         blocks: number of residual blocks at a quarter of the size.
         coarse_blocks: number of those at an eighth of the size.
         textured: whether each style has a texture. It stands still where a film moves.
-        calm: whether a second network, without noise and textures, paints where patterns are to be left out:
-            over dabs that follow the photograph's edges (`layers.Underpainting2D`), not its grain. It learns
-            nothing where all photographs are painted with patterns.
+        calm: whether a second network, without noise and textures, paints where patterns are to be left out.
+            It learns nothing where all photographs are painted with patterns.
+        underpainted: whether that one paints over dabs, not over the photograph's grain, by a layer
+            `layers.Underpainting2D`.
 
     Returns:
         A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
@@ -77,7 +79,7 @@ def transformer_net(
     patterned = _network(styles, noise=NOISE, textured=textured, **options)
     if not calm:
         return patterned
-    plain = _network(styles, noise=0, textured=False, underpainted=True, **options)
+    plain = _network(styles, noise=0, textured=False, underpainted=underpainted, **options)
     blend = PatternBlend(patterned, plain, name="blend")
     inputs = [keras.Input(each.shape[1:], name=each.name) for each in patterned.inputs]
     return keras.Model(inputs, blend(inputs), name="transformer_net")

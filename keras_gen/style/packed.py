@@ -55,7 +55,14 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
     if "styles" in config:
-        options = {"textured": False, "calm": False, "coarse_blocks": 0, **config["network"]}
+        # What a file does not say it was without, when it was written.
+        options = {
+            "textured": False,
+            "calm": False,
+            "underpainted": False,
+            "coarse_blocks": 0,
+            **config["network"],
+        }
         network = transformer_net(len(config["styles"]), **options)
         _set_weights(path, weights, network)
         weight = _TEMPORAL if options["calm"] else 0.0
@@ -123,8 +130,9 @@ def _scaled_over(variable: Any) -> tuple[int, ...] | None:
 
 def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any]]:
     layers = {layer.name: layer for layer in model.network.layers}
-    calm = "blend" in layers
+    calm, underpainted = "blend" in layers, False
     if calm:
+        underpainted = any(layer.name == "underpainting" for layer in layers["blend"].calm.layers)
         layers = {layer.name: layer for layer in layers["blend"].patterned.layers}
     if "down1" not in layers:
         raise ValueError("Only a transformer_net can be packed.")
@@ -133,6 +141,7 @@ def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any
         **_blocks(layers),
         "textured": "texture" in layers,
         "calm": calm,
+        "underpainted": underpainted,
     }
     return {"styles": list(model.styles), "network": options}, model.sampler.weights
 

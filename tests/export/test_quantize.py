@@ -66,6 +66,22 @@ def test_every_layer_has_an_error_and_the_worst_come_first(models, made):
     assert made["none"].to_json()["layers"][0]["layer"] == found[0].layer
 
 
+def test_what_eight_bits_do_not_hold_stays_in_float(models, tmp_path, monkeypatch):
+    """The logarithm of a variance, which is zero in most of a photograph."""
+    monkeypatch.setitem(verify.PSNR, "int8", 10.0)
+    plain = [
+        np.float32(image) for image in np.linspace(-0.9, 0.9, 6)[:, None, None, None] * np.ones((72, 72, 3))
+    ]
+    options = {"image_size": 72, "representative": [*PHOTOGRAPHS, *plain], **QUIET}
+    report = to_tflite(models("calm"), tmp_path / "calm.tflite", "int8", **options)[0]
+    assert [(each.layer, each.steps, each.noise) for each in report.layers if each.kept] == [
+        ("underpainting", None, None)
+    ]
+    assert "underpainting: LOG is not to be had in 8 bits; stays in float" in str(report)
+    depthwise = [stored for name, stored in _operators(report.path) if name == "DEPTHWISE_CONV_2D"]
+    assert depthwise.count(False) == 4
+
+
 def test_a_named_layer_stays_in_float(made):
     kept = [each.layer for each in made["up1"].layers if each.kept]
     assert kept == ["up1"]

@@ -110,6 +110,7 @@ def test_normalization_and_up_sampling_are_lowered(style):
     [
         ("fast", {"quantization": "float32"}),
         ("fast", {"quantization": "float16", "uint8": True}),
+        ("calm", {"quantization": "float16", "uint8": True}),
         ("adain", {"quantization": "float32", "uint8": True}),
         ("adain", {"quantization": "dynamic"}),
     ],

@@ -9,7 +9,9 @@ from style_examples import photographs
 
 from keras_gen.layers import Underpainting2D
 
-PHOTOGRAPHS = photographs(2, 64)
+# Noise, and a faint one on a slope, whose dabs count nearly alike.
+FAINT = np.linspace(-0.5, 0.5, 64)[:, None, None] + np.random.default_rng(0).normal(0, 0.02, (64, 64, 3))
+PHOTOGRAPHS = np.float32([*photographs(2, 64), FAINT])
 
 
 def _mean(plane, side):
@@ -41,7 +43,7 @@ def _dabs(image, brightness):
         dab /= dab.sum()
 
         def over(plane, dab=dab):
-            return correlate(correlate(plane, blur, mode="reflect"), dab, mode="reflect")
+            return correlate(correlate(np.pad(plane, 3, "edge"), blur), dab)[3:-3, 3:-3]
 
         weight = (over(brightness**2) - over(brightness) ** 2 + 2.5e-4) ** -4
         painted = painted + weight[..., None] * np.stack([over(image[..., c]) for c in range(3)], -1)
@@ -53,7 +55,7 @@ def _expected(image, contrast):
     image, luma = image.astype("float64"), np.array([0.299, 0.587, 0.114])
     around = _pooled((image @ luma)[..., None], 8)[..., 0]
     around = _enlarged(_mean(_mean(around, 7), 7)[..., None], 8)
-    dabs = _dabs(image, image @ luma)  # whose variances are the same without the mean around
+    dabs = _dabs(image, image @ luma - around[..., 0])
     return np.clip(dabs + contrast * ((dabs @ luma)[..., None] - around), -1, 1)
 
 
@@ -61,8 +63,8 @@ def _expected(image, contrast):
 def test_equals_the_filters_of_scipy(contrast):
     found = Underpainting2D(contrast)(tf.constant(PHOTOGRAPHS)).numpy()
     expected = np.stack([_expected(image, contrast) for image in PHOTOGRAPHS])
-    np.testing.assert_allclose(found, expected, atol=2e-3)
-    assert np.abs(found - expected).mean() < 1e-4
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    assert np.abs(found - expected).mean() < 5e-5
     assert np.abs(found - PHOTOGRAPHS).mean() > 0.01
 
 
@@ -73,9 +75,9 @@ def test_grain_goes_and_an_edge_stays():
     painted = Underpainting2D(contrast=0)(tf.constant(grainy)).numpy()
     for columns in (slice(0, 28), slice(36, 64)):
         assert painted[:, :, columns].std() < 0.4 * grainy[:, :, columns].std()
-    # No wider than the two pixels that become one, and enlarged.
-    np.testing.assert_allclose(painted[:, :, :30], image[:, :, :30], atol=0.15)
-    np.testing.assert_allclose(painted[:, :, 34:], image[:, :, 34:], atol=0.15)
+    # Blur and dab together reach three pixels.
+    np.testing.assert_allclose(painted[:, :, :31], image[:, :, :31], atol=0.2)
+    np.testing.assert_allclose(painted[:, :, 33:], image[:, :, 33:], atol=0.2)
 
 
 @pytest.mark.parametrize("colour", [(0.0, 0.0, 0.0), (0.9, -0.4, 0.2)])
@@ -114,3 +116,9 @@ def test_is_traced_for_any_size_in_float32_and_saved(tmp_path):
 def test_what_is_out_of_range_is_named(contrast):
     with pytest.raises(ValueError, match=f"contrast must be at least 0; received {contrast}"):
         Underpainting2D(contrast)
+
+
+@pytest.mark.parametrize("shape", [(16, 20, 3), (4, 16, 3), (16, 16, 1), (16, 16, 4)])
+def test_images_that_it_does_not_take_are_named(shape):
+    with pytest.raises(ValueError, match=r"multiples of 8; received .*" + str(shape[1])):
+        Underpainting2D()(tf.zeros((1, *shape)))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.layers import ImageOrigin, InstanceStatistics, PatternStrength
+from keras_gen.layers import ImageOrigin, InstanceStatistics, PatternStrength, Underpainting2D
 from keras_gen.networks.style_blocks import PERIOD
 from keras_gen.networks.transformer_net import transformer_net
 
@@ -130,6 +130,21 @@ def test_calm_pictures_are_painted_by_a_network_without_noise():
     assert np.abs(painted(1.0, [256, 0]) - painted(1.0)).mean() > 0.01
     np.testing.assert_allclose(painted(0.25), 0.75 * painted(0.0) + 0.25 * painted(1.0), atol=1e-6)
     np.testing.assert_array_equal(painted(None), painted(1.0))
+
+
+def test_calm_pictures_are_painted_over_dabs():
+    """By the same weights as from the underpainting that another network is shown."""
+    keras.utils.set_random_seed(0)
+    options = {"width": 8, "separable": True, "blocks": 1, "calm": True}
+    network, other = transformer_net(2, **options), transformer_net(2, underpainted=False, **options)
+    other.set_weights(network.get_weights())
+    weights = tf.constant([[0.3, 0.7]])
+    images = tf.constant(np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)), tf.float32)
+    with PatternStrength(0.0):
+        picture = network([images, weights])
+        np.testing.assert_allclose(picture, other([Underpainting2D()(images), weights]), atol=1e-6)
+        assert np.abs(picture - other([images, weights])).mean() > 0.01
+    np.testing.assert_array_equal(network([images, weights]), other([images, weights]))
 
 
 def _frozen(concrete):
