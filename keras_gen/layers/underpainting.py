@@ -30,12 +30,14 @@ class Underpainting2D(keras.layers.Layer):
     A pixel's colour becomes that of round dabs beside it, in eight directions, each weighted by the inverse
     of the fourth power of the variance of its brightness: those that lie across an edge hardly count. Then
     the brightness of each pixel is moved away from the mean around it, of 56 pixels at half of its height and
-    112 in all. A network paints this more boldly than it does the photograph itself, whose grain it follows.
+    112 in all, the less the nearer it is to black or white. A network paints this more boldly than it does
+    the photograph itself, whose grain it follows.
 
     It has no weights, and computes in float32 whatever the policy, for variances of small numbers.
 
     Args:
-        contrast: how far brightness is moved, relative to its distance from the mean around it, at least 0.
+        contrast: how far brightness is moved where it is medium, relative to its distance from the mean
+            around it, at least 0.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input and output shape: `(batch, height, width, 3)` in [-1, 1], sides multiples of 8.
@@ -63,7 +65,10 @@ class Underpainting2D(keras.layers.Layer):
             around = tf.nn.avg_pool2d(around, _AROUND, 1, "SAME")
         around = tf.image.resize(around, size_of(inputs))
         dabs = _dabs(inputs, brightness - around)
-        return tf.clip_by_value(dabs + self.contrast * (_luma(dabs) - around), -1.0, 1.0)
+        brightness = _luma(dabs)
+        # Least where there is no room left, so that eyes in a shadow stay.
+        moved = self.contrast * (1 - tf.square(brightness)) * (brightness - around)
+        return tf.clip_by_value(dabs + moved, -1.0, 1.0)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -38,7 +38,7 @@ from keras_gen.style.tiles import GRID
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
 # Of calm pictures: what local structure weighs (eyes, hair and lines stay), the palette (without it they are
 # reliefs), blotches (halos, frames and pits), and total variation (weaves).
-_STRUCTURE, _PALETTE, _BLOTCHES, _VARIATION = 1.5, 6.0, 15.0, 2.0
+_STRUCTURE, _PALETTE, _BLOTCHES, _VARIATION = 1.0, 6.0, 15.0, 2.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 

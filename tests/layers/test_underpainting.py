@@ -56,7 +56,8 @@ def _expected(image, contrast):
     around = _pooled((image @ luma)[..., None], 8)[..., 0]
     around = _enlarged(_mean(_mean(around, 7), 7)[..., None], 8)
     dabs = _dabs(image, image @ luma - around[..., 0])
-    return np.clip(dabs + contrast * ((dabs @ luma)[..., None] - around), -1, 1)
+    brightness = (dabs @ luma)[..., None]
+    return np.clip(dabs + contrast * (1 - brightness**2) * (brightness - around), -1, 1)
 
 
 @pytest.mark.parametrize("contrast", [0.0, 0.7, 2.0])
@@ -91,7 +92,7 @@ def test_what_is_dark_becomes_darker_than_what_is_around_it():
     image[:, 56:72, 56:72] = -0.4
     painted = Underpainting2D(contrast=0.5)(tf.constant(image)).numpy()
     # Of squares twice 7 times 8 pixels wide, the mean is nearly that of all.
-    np.testing.assert_allclose(painted[0, 64, 64], -0.4 - 0.5 * 0.35, atol=0.04)
+    np.testing.assert_allclose(painted[0, 64, 64], -0.4 - 0.5 * (1 - 0.4**2) * 0.35, atol=0.04)
     np.testing.assert_allclose(painted[0, 4, 4], 0, atol=1e-3)
     assert np.abs(Underpainting2D(contrast=9)(tf.constant(image))).max() <= 1
 
