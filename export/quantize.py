@@ -92,7 +92,7 @@ def int8(
     debugger = tf.lite.experimental.QuantizationDebugger(converter=calibrated, debug_dataset=lambda: iter([]))
     operators = _statistics(debugger.get_debug_quantized_model(), samples[:_MEASURED_ON])
     errors = _by_layer(operators, layers)
-    needed = [each.layer for each in errors if each.steps is None]
+    named += [each.layer for each in errors if each.steps is None]
 
     def quantized(kept: Sequence[str]) -> bytes:
         nodes = [
@@ -105,17 +105,15 @@ def int8(
 
     if automatic:
         expected = _outputs(reference, samples)
-        slow = _left_out(quantized([]), layers)
+        slow = _left_out(quantized(named), layers)
         slow = {
             layer: kinds - _left_out(reference, layers).get(layer, set()) for layer, kinds in slow.items()
         }
-        slow_ones = [layer for layer, kinds in slow.items() if kinds and layer in layers]
-        first = list(dict.fromkeys([*needed, *slow_ones]))
+        first = [*named, *(layer for layer, kinds in slow.items() if kinds and layer in layers)]
         others = [each.layer for each in errors if each.layer not in first]
         named = first + _fewest(
             others, lambda kept: _psnr(expected, _outputs(quantized([*first, *kept]), samples)) >= wanted
         )
-    named = list(dict.fromkeys([*needed, *named]))
     return quantized(named), tuple(replace(each, kept=each.layer in named) for each in errors)
 
 

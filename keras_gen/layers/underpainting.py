@@ -92,12 +92,13 @@ def _dabs(images: tf.Tensor, brightness: tf.Tensor) -> tf.Tensor:
     blur = np.exp(-np.square(np.arange(-2, 3) / _BLUR) / 2).astype(np.float32)
     blur /= blur.sum()
     planes = _filtered(_filtered(planes, blur[:, None, None]), blur[None, :, None])
+    kernels = _kernels()
     # First the weights, then the colours: all at once would take twice the memory.
-    mean, square = _parts(_filtered(planes[..., 3:], _kernels()))
+    mean, square = _parts(_filtered(planes[..., 3:], kernels))
     variance = tf.nn.relu(square - tf.square(mean)) + _NOISE_VARIANCE
     # Powers by logarithms: in files of 8 or 16 bits they would be zeros, which to divide by is an error.
     weights = tf.nn.softmax(-_SHARPNESS * tf.math.log(variance))
-    colours = _parts(_filtered(planes[..., :3], _kernels()))
+    colours = _parts(_filtered(planes[..., :3], kernels))
     return tf.concat([tf.reduce_sum(weights * each, -1, keepdims=True) for each in colours], -1)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
+from keras_gen.data.geometry import LUMA
+
 _FLOOR = 1e-4  # variance of a picture that is all but grey, in squares of [-1, 1]
 
 
 def luminance(image: np.ndarray) -> np.ndarray:
     """The brightness (height, width, 1) in [-1, 1] of an image (height, width, 3) in [-1, 1]."""
-    return (np.asarray(image, np.float32) @ _LUMA)[..., None]
+    return (np.asarray(image, np.float32) @ np.array(LUMA, np.float32))[..., None]
 
 
 def with_luminance(image: np.ndarray, wanted: np.ndarray) -> np.ndarray:
