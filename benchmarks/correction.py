@@ -30,15 +30,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import keras
-import numpy as np
-import tensorflow as tf
-
 import keras_gen as kg
 from keras_gen.curvature import Hessian, SingularityCorrection, corrected_hessian, corrected_step
 from keras_gen.networks.vgg import vgg
 from keras_gen.style.objective import Objective
 from keras_gen.style.pictures import resized
+
+import keras
+import numpy as np
+import tensorflow as tf
 
 RATES = (0.001, 0.01, 0.1, 1.0)
 #: damping and trust radius of the correction

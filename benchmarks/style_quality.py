@@ -29,14 +29,14 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import keras
-import numpy as np
-
 from keras_gen.image import load_image, save_grid
 from keras_gen.networks.vgg import vgg
 from keras_gen.pictures import find
 from keras_gen.style import GatysStyleTransfer, pretrained
 from keras_gen.style.pictures import fitted, resized
+
+import keras
+import numpy as np
 
 CONTENT, STYLE = ("relu3_3",), ("relu1_2", "relu2_2", "relu3_3", "relu4_3")
 PAINTING = 512  # longer side in pixels, whatever the photograph's: networks learn strokes at this scale

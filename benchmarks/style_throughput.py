@@ -26,13 +26,14 @@ STYLES = 8
 
 def measure_ours(batch: int, precision: str, steps: int, size: int, width: int, separable: bool) -> dict:
     """Times `fit` in this process: the median step after three that warm up."""
-    import numpy as np
-    from clock import Clock
-
     from keras_gen.networks.transformer_net import transformer_net
     from keras_gen.optimizers import Adam
     from keras_gen.precision import scope
     from keras_gen.style import FastStyleTransfer
+
+    import numpy as np
+
+    from clock import Clock
 
     with scope(precision):
         network = transformer_net(STYLES, width=width, separable=separable)

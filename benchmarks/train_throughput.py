@@ -26,10 +26,11 @@ CRITIC_STEPS = 3
 
 def measure_ours(batch: int, precision: str, steps: int) -> dict:
     """Times `fit` in this process: the median step after three that warm up."""
-    import numpy as np
-    from clock import Clock
-
     import keras_gen as kg
+
+    import numpy as np
+
+    from clock import Clock
 
     model = kg.build(
         "wgan-gp",

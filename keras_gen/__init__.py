@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_gen import memory
+from keras_gen import startup
 
 __version__ = "0.1.0"
 
@@ -88,7 +88,8 @@ def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
 
 
-memory.keep_freed()  # before TensorFlow's threads begin
+startup.compute_with_onednn()  # before TensorFlow is imported
+startup.keep_freed_memory()  # before its threads begin
 
 if Path(sys.argv[0] if sys.argv else "").stem in ("keras-gen", "-m"):
     # The command answers --help at once and without TensorFlow's greetings; it imports what it then needs.

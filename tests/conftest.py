@@ -4,6 +4,8 @@ import gc
 
 import pytest
 
+import keras_gen  # noqa: F401  before any TensorFlow, which it prepares
+
 
 @pytest.fixture(scope="module", autouse=True)
 def what_came_before_is_no_garbage():
