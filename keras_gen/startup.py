@@ -29,9 +29,9 @@ def keep_freed_memory() -> None:
 def compute_with_onednn() -> None:
     """Has TensorFlow compute with oneDNN's kernels on every x86 CPU; call it before TensorFlow is imported.
 
-    By itself it does so where the CPU has AVX512-VNNI or newer, and with Eigen elsewhere, whose convolutions
-    and their gradients take about twice as long on CPUs with AVX2 alone. Where the environment has
-    TF_ENABLE_ONEDNN_OPTS ("0", say), all stays as it is.
+    By itself it does so, on Linux, where the CPU has instructions of VNNI, BF16 or AMX, and computes by Eigen
+    elsewhere; with AVX2 alone convolutions and their gradients take about twice as long so. Where the
+    environment has TF_ENABLE_ONEDNN_OPTS ("0", say), all stays as it is.
 
     Warns:
         UserWarning: TensorFlow is imported already, without oneDNN, and there is no GPU: it does not look at
@@ -44,8 +44,8 @@ def compute_with_onednn() -> None:
     elif not _has_onednn() and not _has_gpu():
         warnings.warn(
             "TensorFlow was imported before keras_gen and computes without oneDNN: on this CPU convolutions "
-            "take about twice as long. Import keras_gen first, before keras and tensorflow, or set "
-            f"{_ONEDNN}=1 in the environment; {_ONEDNN}=0 leaves it so without this warning.",
+            "take about twice as long. Start Python anew and import keras_gen before keras and tensorflow, "
+            f"or with {_ONEDNN}=1 in the environment; {_ONEDNN}=0 leaves it so without this warning.",
             stacklevel=3,
         )
 
@@ -53,10 +53,10 @@ def compute_with_onednn() -> None:
 def _has_onednn() -> bool:
     """Whether TensorFlow, once imported, has oneDNN; taken to be so where it does not tell."""
     try:
-        from tensorflow.python.util import _pywrap_util_port  # nothing public tells
+        from tensorflow.python.util._pywrap_util_port import IsMklEnabled  # nothing public tells
     except ImportError:
         return True
-    return bool(_pywrap_util_port.IsMklEnabled())
+    return bool(IsMklEnabled())
 
 
 def _has_gpu() -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
+
 import keras
 import tensorflow as tf
 
 from keras_gen.layers.convolution_products import Geometry, chosen, convolve, input_gradient, rounded
+from keras_gen.processor import on_cpu
 
 
 def _geometry(layer, input_size) -> Geometry:
@@ -122,3 +125,29 @@ class UpSamplingConv2D(keras.layers.Conv2D):
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.convert_to_tensor(self.bias))
         return outputs if self.activation is None else self.activation(outputs)
+
+
+def warn_of_strided_pixels(model: keras.Model) -> None:
+    """Warns of Keras's own convolutions whose kernels TensorFlow trains wrongly on CPUs.
+
+    Of a 1x1 kernel with strides and few channels oneDNN's gradient writes past its memory: numbers are wrong,
+    or the process ends (https://github.com/uxlfoundation/oneDNN/issues/6035, below 8 channels by AVX2 and 16
+    by AVX512). The layers here compute it otherwise, where sizes are static.
+
+    Warns:
+        UserWarning: names the layers, and what to use instead.
+    """
+    theirs, ours = (keras.layers.Conv2D, keras.layers.Conv2DTranspose), (Conv2D, Conv2DTranspose)
+    found = [
+        layer.name
+        for layer in model._flatten_layers()
+        if isinstance(layer, theirs) and not isinstance(layer, ours) and layer.built and layer.trainable
+        if tuple(layer.kernel_size) == (1, 1) and max(layer.strides) > 1 and layer.kernel.shape[2] < 16
+    ]
+    if found and on_cpu():
+        warnings.warn(
+            f"{', '.join(found)}: of a 1x1 kernel with strides and few channels TensorFlow's gradient is "
+            "wrong on CPUs with oneDNN, or ends the process. Use keras_gen.layers.Conv2D or Conv2DTranspose, whose "
+            "weights and results are the same, or set TF_ENABLE_ONEDNN_OPTS=0 before Python starts.",
+            stacklevel=3,
+        )

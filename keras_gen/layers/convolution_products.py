@@ -81,6 +81,12 @@ def _by_patches(geometry: Geometry, dtype: tf.DType) -> bool:
     return on_cpu() and max(geometry.output_size) <= (4 if dtype == tf.bfloat16 else 2)
 
 
+def _by_pixels(geometry: Geometry) -> bool:
+    # A 1x1 kernel meets every stride-th pixel alone. oneDNN's gradient by it writes past its memory below 8
+    # channels: numbers are wrong, or the process ends (TensorFlow 2.21, AVX2).
+    return on_cpu() and geometry.kernel_size == (1, 1) and max(geometry.strides) > 1
+
+
 def _by_subpixels(geometry: Geometry, channels: int) -> bool:
     # A convolution of stride 1 to so many sub-pixels: below 16 channels oneDNN computes 16 anyway.
     down, right = geometry.strides
@@ -236,6 +242,10 @@ def _input_gradient_by_blocks(gradient: tf.Tensor, kernel: tf.Tensor, geometry: 
 @rounded
 def _kernel_gradient(images: tf.Tensor, gradient: tf.Tensor, geometry: Geometry) -> tf.Tensor:
     shape = [*geometry.kernel_size, images.shape[-1], gradient.shape[-1]]
+    if _by_pixels(geometry):
+        down, right = geometry.strides
+        pixels = _flat(images[:, ::down, ::right])
+        return tf.reshape(tf.matmul(pixels, _flat(gradient), transpose_a=True), shape)
     if not _by_patches(geometry, images.dtype):
         return tf.raw_ops.Conv2DBackpropFilter(
             input=images,
@@ -337,6 +347,7 @@ def chosen(geometry: Geometry, channels: int, filters: int, dtype: tf.DType) -> 
     """Whether any of the three products is computed in a way of our own."""
     return (
         _by_patches(geometry, dtype)
+        or _by_pixels(geometry)
         or _by_subpixels(geometry, channels)
         or _by_blocks(geometry, channels)
         or _by_tiles(geometry, channels, filters, dtype)

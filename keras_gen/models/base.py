@@ -15,6 +15,7 @@ from keras_gen.curvature import preconditioner
 from keras_gen.curvature.operators import evaluation
 from keras_gen.data import set_epoch
 from keras_gen.distribute import mean_over_replicas, replica_count
+from keras_gen.layers.convolution import warn_of_strided_pixels
 from keras_gen.models import checks
 from keras_gen.models.replicated import ReplicatedSteps
 from keras_gen.random import RandomStream
@@ -322,6 +323,7 @@ class GenerativeModel(ReplicatedSteps):
                 No weight of that player has been touched.
             ValueError: images outside [-1, 1].
         """
+        warn_of_strided_pixels(self)
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             given = callbacks if isinstance(callbacks, (list, tuple)) else [callbacks] if callbacks else []
             callbacks = [_EpochCounter(x), *given]

@@ -57,11 +57,15 @@ class Muon(keras.optimizers.Muon):
         """The nearest orthogonal matrix to `x`, as a matrix of taps by outputs, in the shape of `x`."""
         matrix = ops.reshape(x, (-1, x.shape[-1]))
         tall = matrix.shape[0] > matrix.shape[1]
-        found = self._newton_schulz(ops.transpose(matrix) if tall else matrix, steps)
+        iterate = self._newton_schulz if tf.executing_eagerly() else self._traced_newton_schulz
+        found = iterate(ops.transpose(matrix) if tall else matrix, steps)
         return ops.reshape(ops.transpose(found) if tall else found, x.shape)
 
-    # One graph for all sizes: unrolled for each kernel, it took a third of the time until a first step.
+    # Few graphs for all sizes: unrolled for each kernel, they took a third of the time until a first step.
     @tf.function(reduce_retracing=True, autograph=False)
+    def _traced_newton_schulz(self, x, steps: int):
+        return self._newton_schulz(x, steps)
+
     def _newton_schulz(self, x, steps: int):
         """The iteration of arXiv:2502.16982 on a matrix of no more rows than columns."""
         x = x / (tf.norm(x) + 1e-7)  # no singular value above 1

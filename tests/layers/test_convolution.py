@@ -23,8 +23,6 @@ GEOMETRIES = [
     Geometry(size, kernel, strides, padding)
     for size, kernel, strides, padding in itertools.product(SIZES, KERNELS, STRIDES, ("same", "valid"))
     if padding == "same" or (size[0] >= kernel[0] and size[1] >= kernel[1])
-    # TensorFlow 2.21's own gradient of these, by oneDNN, writes past its memory and ends the process.
-    if kernel != (1, 1) or strides[0] == strides[1]
 ]
 # The sizes that this package computes by matrix products, on all sides of the boundary.
 SMALL = [
@@ -49,6 +47,10 @@ def _operands(geometry, dtype=tf.float32, batch=3, channels=4, filters=5):
 
 
 def _plain(images, kernel, geometry):
+    if geometry.kernel_size == (1, 1):
+        # With strides TensorFlow 2.21's own gradient of few channels, by oneDNN, writes past its memory.
+        down, right = geometry.strides
+        return tf.einsum("nhwc,cf->nhwf", images[:, ::down, ::right], kernel[0, 0])
     return tf.nn.conv2d(images, kernel, geometry.strides, geometry.padding.upper())
 
 

@@ -1,6 +1,7 @@
 """GenerativeModel: fit as in Keras, checks, clipping, moving average, precision."""
 
 import re
+import warnings
 
 import keras
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import keras_gen as kg
+from keras_gen.processor import on_cpu
 
 SHAPE = (8, 8, 1)
 LATENT = 4
@@ -43,6 +45,29 @@ def _slots(model):
 
 
 # fit, evaluate, predict, callbacks.
+
+
+@pytest.mark.skipif(not on_cpu(), reason="oneDNN is for CPUs")
+@pytest.mark.parametrize(
+    ("kind", "options", "warns"),
+    [
+        (keras.layers.Conv2D, {"strides": 2}, True),
+        (keras.layers.Conv2DTranspose, {"strides": (1, 2)}, True),
+        (kg.layers.Conv2D, {"strides": 2}, False),
+        (keras.layers.Conv2D, {}, False),
+        (keras.layers.Conv2D, {"strides": 2, "trainable": False}, False),
+    ],
+)
+def test_fit_warns_of_kernels_whose_gradient_tensorflow_gets_wrong(kind, options, warns):
+    generator, _ = _networks()
+    images = keras.Input(SHAPE)
+    logits = keras.layers.Dense(1)(keras.layers.Flatten()(kind(3, 1, name="pixels", **options)(images)))
+    model = kg.GAN(generator, keras.Model(images, logits), LATENT, seed=1)
+    model.compile()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(_data(), epochs=0, verbose=0)
+    assert any("pixels" in str(each.message) for each in caught) == warns
 
 
 def test_fit_evaluate_predict_and_callbacks():

@@ -22,7 +22,7 @@ def _variable(value, name="kernel"):
     return keras.Variable(value, name=name)
 
 
-@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (1, 1, 16, 8)])
+@pytest.mark.parametrize("shape", [(3, 3, 4, 8), (1, 1, 16, 8), (1, 1, 4, 16)])
 def test_a_kernel_steps_as_the_matrix_of_its_taps_in_keras(shape):
     start = RNG.normal(size=shape).astype("float32")
     gradients = RNG.normal(size=(3, *shape)).astype("float32")
@@ -67,3 +67,15 @@ def test_config():
     optimizer = Muon(0.1, smallest=5, momentum=0.9)
     again = Muon.from_config(optimizer.get_config())
     assert (again.smallest, again.momentum, again.weight_decay) == (5, 0.9, None)
+
+
+def test_kernels_of_many_shapes_step_in_one_graph_as_each_alone():
+    shapes = [(3, 3, 4, 8), (1, 1, 4, 16), (5, 5, 2, 6), (1, 1, 8, 8)]
+    gradients = [RNG.normal(size=shape).astype("float32") for shape in shapes]
+    alone = [_steps(Muon(RATE), _variable(np.zeros_like(each)), [each]) for each in gradients]
+    variables = [_variable(np.zeros_like(each)) for each in gradients]
+    optimizer = Muon(RATE)
+    optimizer.build(variables)
+    tf.function(lambda: optimizer.apply([tf.constant(each) for each in gradients], variables))()
+    for variable, step in zip(variables, alone, strict=True):
+        np.testing.assert_allclose(variable.numpy(), step, rtol=1e-4, atol=1e-6)
