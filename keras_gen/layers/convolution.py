@@ -147,7 +147,7 @@ def warn_of_strided_pixels(model: keras.Model) -> None:
     if found and on_cpu():
         warnings.warn(
             f"{', '.join(found)}: of a 1x1 kernel with strides and few channels TensorFlow's gradient is "
-            "wrong on CPUs with oneDNN, or ends the process. Use keras_gen.layers.Conv2D or Conv2DTranspose, whose "
-            "weights and results are the same, or set TF_ENABLE_ONEDNN_OPTS=0 before Python starts.",
+            "wrong on CPUs with oneDNN, or ends the process. Use keras_gen.layers.Conv2D or Conv2DTranspose, "
+            "whose weights and results are the same, or set TF_ENABLE_ONEDNN_OPTS=0 before Python starts.",
             stacklevel=3,
         )
