@@ -132,7 +132,7 @@ def test_last_report_is_of_the_picture(backbone):
     "compiled",
     [
         {},
-        {"optimizer": "lbfgs"},
+        pytest.param({"optimizer": "lbfgs"}, marks=pytest.mark.slow),
         pytest.param(
             {"correction": {"damping": 1.0, "iterations": 3}, "gradient_clip_norm": 0.5},
             marks=pytest.mark.slow,
