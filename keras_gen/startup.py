@@ -34,14 +34,14 @@ def compute_with_onednn() -> None:
     environment has TF_ENABLE_ONEDNN_OPTS ("0", say), all stays as it is.
 
     Warns:
-        UserWarning: TensorFlow is imported already, without oneDNN, and there is no GPU: it does not look at
-            the environment again.
+        UserWarning: TensorFlow is imported already, without oneDNN, and there is no GPU or TPU: it does not
+            look at the environment again.
     """
     if _ONEDNN in os.environ or platform.machine().lower() not in ("x86_64", "amd64"):
         return
     if "tensorflow" not in sys.modules:
         os.environ[_ONEDNN] = "1"
-    elif not _has_onednn() and not _has_gpu():
+    elif not has_onednn() and _on_cpu():
         warnings.warn(
             "TensorFlow was imported before keras_gen and computes without oneDNN: on this CPU convolutions "
             "take about twice as long. Start Python anew and import keras_gen before keras and tensorflow, "
@@ -50,7 +50,7 @@ def compute_with_onednn() -> None:
         )
 
 
-def _has_onednn() -> bool:
+def has_onednn() -> bool:
     """Whether TensorFlow, once imported, has oneDNN; taken to be so where it does not tell."""
     try:
         from tensorflow.python.util._pywrap_util_port import IsMklEnabled  # nothing public tells
@@ -59,7 +59,7 @@ def _has_onednn() -> bool:
     return bool(IsMklEnabled())
 
 
-def _has_gpu() -> bool:
-    import tensorflow as tf
+def _on_cpu() -> bool:
+    from keras_gen.processor import on_cpu  # which imports TensorFlow
 
-    return bool(tf.config.list_physical_devices("GPU"))
+    return on_cpu()

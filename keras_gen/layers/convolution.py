@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_gen.layers.convolution_products import Geometry, chosen, convolve, input_gradient, rounded
 from keras_gen.processor import on_cpu
+from keras_gen.startup import has_onednn
 
 
 def _geometry(layer, input_size) -> Geometry:
@@ -144,7 +145,7 @@ def warn_of_strided_pixels(model: keras.Model) -> None:
         if isinstance(layer, theirs) and not isinstance(layer, ours) and layer.built and layer.trainable
         if tuple(layer.kernel_size) == (1, 1) and max(layer.strides) > 1 and layer.kernel.shape[2] < 16
     ]
-    if found and on_cpu():
+    if found and on_cpu() and has_onednn():
         warnings.warn(
             f"{', '.join(found)}: of a 1x1 kernel with strides and few channels TensorFlow's gradient is "
             "wrong on CPUs with oneDNN, or ends the process. Use keras_gen.layers.Conv2D or Conv2DTranspose, "

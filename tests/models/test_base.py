@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import keras_gen as kg
 from keras_gen.processor import on_cpu
+from keras_gen.startup import has_onednn
 
 SHAPE = (8, 8, 1)
 LATENT = 4
@@ -47,7 +48,7 @@ def _slots(model):
 # fit, evaluate, predict, callbacks.
 
 
-@pytest.mark.skipif(not on_cpu(), reason="oneDNN is for CPUs")
+@pytest.mark.skipif(not (on_cpu() and has_onednn()), reason="of oneDNN's gradient")
 @pytest.mark.parametrize(
     ("kind", "options", "warns"),
     [
