@@ -4,7 +4,8 @@ Usage: python style_torch.py BATCH float32|bfloat16 [--size N] [--steps N] [--wi
        [--channels-last]. Prints one JSON line: the median step after two that warm up.
 
 Same layers, same VGG-16 features (random weights), same losses, Adam. bfloat16 is PyTorch's autocast; Gram
-matrices are taken in it too. Up-sampling is nearest `interpolate` and a convolution, as is usual in PyTorch.
+matrices are taken in it too. Borders are mirrored. Up-sampling is nearest `interpolate` and a convolution,
+as is usual in PyTorch.
 """
 
 import argparse
@@ -47,9 +48,9 @@ class Residual(nn.Module):
 
         def convolution():
             if not separable:
-                return nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+                return nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", bias=False)
             return nn.Sequential(
-                nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+                nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect", groups=channels, bias=False),
                 nn.Conv2d(channels, channels, 1, bias=False),
             )
 
@@ -64,7 +65,7 @@ class Residual(nn.Module):
 class Coarse(nn.Module):
     def __init__(self, styles, channels, separable):
         super().__init__()
-        self.shrink = nn.Conv2d(channels, channels, 3, 2, 1, groups=channels, bias=False)
+        self.shrink = nn.Conv2d(channels, channels, 3, 2, 1, groups=channels, padding_mode="reflect", bias=False)
         self.down, self.up = (nn.Conv2d(channels, channels, 1, bias=False) for _ in range(2))
         self.norm_down, self.norm_up = Conditional(styles, channels), Conditional(styles, channels)
         self.blocks = nn.ModuleList(Residual(styles, channels, separable) for _ in range(3))
@@ -81,16 +82,16 @@ class TransformerNet(nn.Module):
     def __init__(self, styles, width, separable):
         super().__init__()
         quarter, half = 6 * width, 3 * width // 2
-        self.down1 = nn.Conv2d(3, width, 5, 2, 2, bias=False)
-        self.down2 = nn.Conv2d(width, quarter - 4, 3, 2, 1, bias=False)
+        self.down1 = nn.Conv2d(3, width, 5, 2, 2, padding_mode="reflect", bias=False)
+        self.down2 = nn.Conv2d(width, quarter - 4, 3, 2, 1, padding_mode="reflect", bias=False)
         self.register_buffer("noise", torch.randn(1, 4, 128, 128))
         self.textures = nn.Parameter(torch.zeros(styles, 6 * 64 * 64))
         self.textured = nn.Conv2d(6, quarter, 1, bias=False)
         self.blocks = nn.ModuleList(Residual(styles, quarter, separable) for _ in range(5))
         self.coarse = Coarse(styles, quarter, separable)
-        self.up1 = nn.Conv2d(quarter, half, 3, padding=1)
-        self.detail = nn.Conv2d(half, half, 3, padding=1, bias=False)
-        self.up2 = nn.Conv2d(half, 3, 5, padding=2)
+        self.up1 = nn.Conv2d(quarter, half, 3, padding=1, padding_mode="replicate")
+        self.detail = nn.Conv2d(half, half, 3, padding=1, padding_mode="reflect", bias=False)
+        self.up2 = nn.Conv2d(half, 3, 5, padding=2, padding_mode="replicate")
         self.norms = nn.ModuleList(Conditional(styles, n) for n in (width, quarter - 4, half, half))
 
     def forward(self, x, weights):
@@ -168,8 +169,7 @@ def step():
     with autocast:
         with torch.no_grad():
             content = vgg(images, 3)[2].float()
-        reflected = F.pad(images, (32,) * 4, mode="reflect")
-        pictures = network(reflected, weights)[:, :, 32:-32, 32:-32]
+        pictures = network(images, weights)
         taps = vgg(pictures)
         grams = [gram(tap) for tap in taps]
     content_loss = (taps[2].float() - content).square().mean((1, 2, 3)) / (content.square().mean((1, 2, 3)) + 1e-3)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-import tensorflow as tf
+
+from keras_gen.layers.mirrored import mirrored
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -14,7 +15,7 @@ class ReflectionPadding2D(keras.layers.Layer):
 
     Same function as PyTorch's `ReflectionPad2d` and `tf.pad(..., mode="REFLECT")`: one built-in TFLite
     operator. At inference, borders of one pixel are put beside an image of known size by slices, which
-    TFLite's delegates take too.
+    TFLite's delegates take too (see `layers/mirrored.py`).
 
     Args:
         padding: pixels on each side: a whole number, or ((top, bottom), (left, right)).
@@ -47,15 +48,7 @@ class ReflectionPadding2D(keras.layers.Layer):
                     f"An image of {inputs.shape[1]}x{inputs.shape[2]} pixels cannot be padded by reflection "
                     f"of {max(sides)}: take a larger image or less padding."
                 )
-        narrow = all(side <= 1 for sides in self.padding for side in sides)
-        if not training and narrow and None not in inputs.shape[1:3]:
-            height, width = inputs.shape[1:3]
-            (top, bottom), (left, right) = self.padding
-            rows = [inputs[:, 1:2]] * top + [inputs] + [inputs[:, height - 2 : height - 1]] * bottom
-            tall = tf.concat(rows, 1)
-            columns = [tall[:, :, 1:2]] * left + [tall] + [tall[:, :, width - 2 : width - 1]] * right
-            return tf.concat(columns, 2)
-        return tf.pad(inputs, [(0, 0), *self.padding, (0, 0)], mode="REFLECT")
+        return mirrored(inputs, self.padding, sliced=not training)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         batch, height, width, channels = input_shape

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_gen.layers.convolution_products import rounded
 from keras_gen.layers.cut import cut
+from keras_gen.layers.mirrored import mirrored
 from keras_gen.layers.patterns import size_of
 
 
@@ -17,7 +18,7 @@ from keras_gen.layers.patterns import size_of
 class ResizeConvolution2D(keras.layers.Layer):
     """Nearest up-sampling by two, then a convolution of stride 1, as a convolution of the small image.
 
-    Weights and results (to rounding) are those of `UpSampling2D(2)` followed by a "same" `Conv2D`. That only
+    Weights and results (to rounding) are those of `UpSampling2D(2)` followed by a `Conv2D`. That only
     repeats pixels, so each of the four pixels that a small one becomes is a convolution of the small image,
     by a kernel whose taps are sums of the large one's: one convolution to four times the channels, and
     `depth_to_space`, for sizes 3, 7, 11, … between a pad and a cut by a pixel. No large image of many
@@ -30,12 +31,14 @@ class ResizeConvolution2D(keras.layers.Layer):
         kernel_size: an odd whole number.
         kernel_initializer: initializer of the kernel.
         use_bias: whether a bias is added; a normalization would take it away again.
+        padding: what lies beyond the border: "same", zeros; or "symmetric", the image mirrored, its border
+            pixels included, so that no frame is seen.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape: `(batch, height, width, channels)`; output shape: `(batch, 2 height, 2 width, filters)`.
 
     Raises:
-        ValueError: an even kernel_size.
+        ValueError: an even kernel_size, or another padding.
 
     Reference: Deconvolution and Checkerboard Artifacts, 2016, Distill (doi:10.23915/distill.00003).
     """
@@ -46,13 +49,17 @@ class ResizeConvolution2D(keras.layers.Layer):
         kernel_size: int = 3,
         kernel_initializer: Any = "glorot_uniform",
         use_bias: bool = True,
+        padding: str = "same",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         if kernel_size % 2 != 1:
             raise ValueError(f"kernel_size must be odd; received {kernel_size}.")
+        if padding not in ("same", "symmetric"):
+            raise ValueError(f'padding must be "same" or "symmetric"; received {padding!r}.')
         self.filters, self.kernel_size = int(filters), int(kernel_size)
         self.kernel_initializer, self.use_bias = keras.initializers.get(kernel_initializer), bool(use_bias)
+        self.padding = padding
 
     def build(self, input_shape: Any) -> None:
         size = self.kernel_size
@@ -64,17 +71,20 @@ class ResizeConvolution2D(keras.layers.Layer):
         if self.use_bias:
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
         kernel = tf.convert_to_tensor(self.kernel)
         # Along an axis: tap k of the large kernel meets small pixel s of the output pixel in place p.
         meets = tf.constant(_meeting(self.kernel_size), kernel.dtype)
         small = tf.einsum("psk,qtl,klio->stipqo", meets, meets, kernel)
         size, channels = meets.shape[1], kernel.shape[2]
         small = tf.reshape(small, (size, size, channels, 4 * self.filters))
-        if size % 2 == 0:  # padded first: of explicit padding, gradients in bfloat16 take 16 times as long
-            beyond = [[size // 2] * 2] * 2
-            inputs = tf.pad(inputs, [[0, 0], *beyond, [0, 0]])
-        outputs = rounded(tf.nn.conv2d)(inputs, small, 1, "SAME" if size % 2 else "VALID")
+        beyond = size // 2, size // 2
+        if self.padding == "symmetric":
+            inputs = mirrored(inputs, (beyond, beyond), symmetric=True, sliced=not training)
+        elif size % 2 == 0:  # padded first: of explicit padding, gradients in bfloat16 take 16 times as long
+            inputs = tf.pad(inputs, [(0, 0), beyond, beyond, (0, 0)])
+        by_convolution = self.padding == "same" and size % 2
+        outputs = rounded(tf.nn.conv2d)(inputs, small, 1, "SAME" if by_convolution else "VALID")
         if self.use_bias:
             outputs = tf.nn.bias_add(outputs, tf.tile(tf.convert_to_tensor(self.bias), [4]))
         outputs = tf.nn.depth_to_space(outputs, 2)
@@ -94,6 +104,7 @@ class ResizeConvolution2D(keras.layers.Layer):
             "kernel_size": self.kernel_size,
             "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
             "use_bias": self.use_bias,
+            "padding": self.padding,
         }
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from keras_gen.layers import Conv2D, DepthwiseConv2D
+from keras_gen.layers import Conv2D, DepthwiseConv2D, ReflectionPadding2D
 from keras_gen.layers.bilinear_up_sampling import BilinearUpSampling2D
 from keras_gen.layers.conditional_instance_normalization import ConditionalInstanceNormalization
 from keras_gen.layers.fixed_noise import FixedNoise2D
@@ -16,7 +16,8 @@ from keras_gen.layers.resize_convolution import ResizeConvolution2D
 BLOCKS, COARSE_BLOCKS = 5, 3
 #: Pixels of an image to one of the features that the blocks take.
 STRIDE = 4
-#: Image sides that the networks take are multiples of this.
+#: Image sides that the networks take are multiples of this, but not the smallest: of one pixel at an eighth
+#: of the size nothing can be mirrored.
 MULTIPLE = 8
 #: Pixels after which noise and textures repeat.
 PERIOD = 512
@@ -44,7 +45,19 @@ def normalized(x: Any, style: Any, name: str, rectified: bool = True) -> Any:
 
 def convolution(x: Any, filters: int, size: int, name: str, strides: int = 1) -> Any:
     """A convolution without a bias: the normalization after it would take it away again."""
-    return Conv2D(filters, size, strides, padding="same", use_bias=False, name=name)(x)
+    return Conv2D(filters, size, strides, use_bias=False, name=name)(_padded(x, size, strides, name))
+
+
+def _padded(x: Any, size: int, strides: int, name: str) -> Any:
+    """Features, of even sides if halved, mirrored by as many pixels as "same" pads with zeros.
+
+    Of zeros there is a line along the border in every layer. In the last ones these varied four times as much
+    as all the rest of a picture: contrast hung on them, and had to be learned again for every size of border.
+    """
+    if size <= strides:
+        return x
+    before, after = (size - strides) // 2, (size - strides + 1) // 2
+    return ReflectionPadding2D(((before, after), (before, after)), name=f"{name}_padding")(x)
 
 
 def noised(x: Any) -> Any:
@@ -54,6 +67,11 @@ def noised(x: Any) -> Any:
         x: features (batch, height / 4, width / 4, channels).
     """
     return FixedNoise2D(NOISE, PERIOD // STRIDE, stride=STRIDE, name="noise")(x)
+
+
+def resized(x: Any, filters: int, size: int, name: str, **options: Any) -> Any:
+    """A convolution at twice the size, of a border that is mirrored, as everywhere here."""
+    return ResizeConvolution2D(filters, size, padding="symmetric", name=name, **options)(x)
 
 
 def residual(x: Any, style: Any, name: str, separable: bool) -> Any:
@@ -75,8 +93,8 @@ def residual(x: Any, style: Any, name: str, separable: bool) -> Any:
 
 
 def _depthwise(x: Any, name: str, strides: int = 1) -> Any:
-    layer = DepthwiseConv2D(3, strides, padding="same", use_bias=False, name=f"{name}_depthwise")
-    return layer(x)
+    name = f"{name}_depthwise"
+    return DepthwiseConv2D(3, strides, use_bias=False, name=name)(_padded(x, 3, strides, name))
 
 
 def coarse(x: Any, style: Any, *, separable: bool, blocks: int) -> Any:
@@ -115,9 +133,9 @@ def painted(x: Any, style: Any, *, width: int, separable: bool, blocks: int, coa
         x = residual(x, style, f"block{i}", separable)
         if coarse_blocks and i == (blocks + 1) // 2:
             x = coarse(x, style, separable=separable, blocks=coarse_blocks)
-    x = normalized(ResizeConvolution2D(3 * width // 2, 3, name="up1")(x), style, "up1")
+    x = normalized(resized(x, 3 * width // 2, 3, "up1"), style, "up1")
     x = normalized(convolution(x, 3 * width // 2, 3, "detail"), style, "detail")
     # Small at first: a saturated tanh learns slowly.
     faint = keras.initializers.VarianceScaling(0.1, "fan_avg", "uniform")
-    x = ResizeConvolution2D(3, 5, kernel_initializer=faint, name="up2")(x)
+    x = resized(x, 3, 5, "up2", kernel_initializer=faint)
     return keras.layers.Activation("tanh", dtype="float32", name="outputs")(x)

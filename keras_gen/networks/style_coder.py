@@ -6,7 +6,6 @@ import keras
 
 from keras_gen.layers import Activation, Conv2D, ReflectionPadding2D
 from keras_gen.layers.channel_moments import ChannelMoments
-from keras_gen.layers.resize_convolution import ResizeConvolution2D
 from keras_gen.networks.style_blocks import (
     BLOCKS,
     COARSE_BLOCKS,
@@ -15,6 +14,7 @@ from keras_gen.networks.style_blocks import (
     noised,
     normalized,
     painted,
+    resized,
 )
 from keras_gen.networks.vgg import vgg
 
@@ -59,7 +59,7 @@ def style_decoder(
     they come through its layers. Here all layers know them: of the features' channel means and standard
     deviations, which after the exchange are the painting's, a few numbers are made, and of these the scale
     and offset of each normalization, as a style network learns them for a style. Noise, which repeats after
-    `PERIOD` pixels, and borders, which are zeros within, are as in `transformer_net`.
+    `PERIOD` pixels, and borders, which are mirrored, are as in `transformer_net`.
 
     Args:
         channels: of the features.
@@ -85,7 +85,7 @@ def style_decoder(
     style = keras.layers.Dense(
         code, kernel_initializer=near, bias_initializer=equal, dtype="float32", name="code"
     )(x)
-    x = ResizeConvolution2D(block_channels(width) - NOISE, 3, use_bias=False, name="up0")(features)
+    x = resized(features, block_channels(width) - NOISE, 3, "up0", use_bias=False)
     x = normalized(x, style, "up0")
     x = noised(x)
     outputs = painted(x, style, width=width, separable=separable, blocks=blocks, coarse_blocks=coarse_blocks)

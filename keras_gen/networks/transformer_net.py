@@ -48,7 +48,7 @@ def transformer_net(
     strokes; in a plain sky a texture that each style has learned tells where to put them, and noise. Both
     repeat after `PERIOD` pixels. In textures no wave is longer than `LONGEST_WAVE`, and all parts of `EVEN`
     pixels are as strong: what is larger than strokes, or stands out, follows the photograph. Borders are
-    zeros within: `FastStyleTransfer` reflects the image beyond its border and cuts the surplus away.
+    mirrored in every layer, as in Dumoulin et al.'s.
 
     Args:
         styles: number of styles.
@@ -64,8 +64,8 @@ def transformer_net(
             `layers.Underpainting2D`.
 
     Returns:
-        A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8, and weights of the
-        styles (batch, styles), to images of the same shape, in (-1, 1).
+        A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8 from 16 on, and
+        weights of the styles (batch, styles), to images of the same shape, in (-1, 1).
 
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
     A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.

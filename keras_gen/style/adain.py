@@ -16,11 +16,11 @@ from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
-from keras_gen.style.borders import MARGIN, cropped, reflected
+from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette, relative_errors
-from keras_gen.style.pictures import check_shares, each_checked, several
+from keras_gen.style.pictures import check_shares, each_checked, evened, several
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
@@ -233,7 +233,6 @@ class AdaINStyleTransfer(FeedForwardStyle):
         """
         images, paintings, *others = examples
         origins, *motion = others or [None]
-        # As `stylize` does it: zeros within reach of the loss would tell the networks where a border is.
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
         def paint(photographs, texture=None):
@@ -253,7 +252,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 # Up to their scale: VGG's are so large that the layer would first of all have to grow.
                 square = tf.square(tf.cast(wanted, tf.float32))
                 scale = tf.sqrt(tf.reduce_mean(square, (1, 2, 3), keepdims=True))
-                found = scale * network.hint(cropped(code, wanted, MARGIN // MULTIPLE))
+                found = scale * network.hint(cropped(code, wanted))
                 errors.append(tf.reduce_mean(relative_errors(found, wanted)))
             values["distillation"] = tf.add_n(errors) / 2
             values["loss"] += self.distillation_weight * values["distillation"]
@@ -320,7 +319,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         codes = [self._encode(reduced(tf.constant(one[None]))) for one in paintings]
         painted = np.empty_like(images)
         for index, one in enumerate(images):
-            painted[index] = self._paint(one, codes, shares, masks is None, texture)
+            picture = self._paint(one, codes, shares, masks is None, texture)
+            painted[index] = picture if masks is not None else evened(picture, one, texture)
         if strength < 1:
             painted = images + np.float32(strength) * (painted - images)
         return painted.reshape(np.shape(image))

@@ -8,13 +8,15 @@ import tensorflow as tf
 from keras_gen.layers.cut import cut
 from keras_gen.layers.patterns import size_of
 
-#: Pixels reflected beyond the border. The zeros there that a network pads with are seen some 100 pixels away,
-#: fainter with each: behind these, networks paint on as elsewhere; with 16, pictures had a woven frame,
-#: and with 32 a pale one where strokes are bold, of which traces were left with 48.
-MARGIN = 64
+
+def missing(size: int | tf.Tensor, multiple: int) -> int | tf.Tensor:
+    """Pixels from a size on to a multiple; to two of one above 1, for networks that mirror their features."""
+    least = 2 * multiple - size if multiple > 1 else 0
+    largest = max if isinstance(size, int) else tf.maximum
+    return largest(-size % multiple, least)
 
 
-def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tensor:
+def reflected(images: tf.Tensor, multiple: int, margin: int = 0) -> tf.Tensor:
     """Mirrors images beyond their borders: by a margin, and on to a multiple at the bottom and right.
 
     `numpy.pad(…, mode="reflect")` of any size, also where the margin is wider than the image. Where sizes are
@@ -22,14 +24,15 @@ def reflected(images: tf.Tensor, multiple: int, margin: int = MARGIN) -> tf.Tens
 
     Args:
         images: (batch, height, width, channels); height and width may be unknown while it is traced.
-        multiple: of which the new height and width, without the margins, are multiples.
+        multiple: of which the new height and width, without the margins, are multiples: see `missing`.
         margin: pixels on each side.
 
     Returns:
         (batch, new height, new width, channels).
     """
+    images = tf.convert_to_tensor(images)
     sizes = size_of(images)
-    sides = [(margin, margin + -size % multiple) for size in sizes]
+    sides = [(margin, margin + missing(size, multiple)) for size in sizes]
     if all(isinstance(size, int) and size > 1 for size in sizes):
         # As far as the far border at a time: from there on the mirror image is mirrored by the same rule.
         reach, left = np.array(sizes)[:, None] - 1, np.array(sides)
@@ -50,7 +53,9 @@ def _mirrored(size: int | tf.Tensor, before: int, after: int | tf.Tensor) -> tf.
     return tf.minimum(place, period - place)
 
 
-def cropped(images: tf.Tensor, like: tf.Tensor, margin: int = MARGIN) -> tf.Tensor:
+def cropped(images: tf.Tensor, like: tf.Tensor, margin: int = 0) -> tf.Tensor:
     """What `reflected` added cut away again, to the height and width of other images."""
     height, width = size_of(like)
+    if margin == 0 and (height, width) == tuple(images.shape[1:3]):
+        return images
     return cut(images, margin, margin, height, width)

@@ -17,17 +17,14 @@ from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette
-from keras_gen.style.pictures import check_shares, checked, several
+from keras_gen.style.pictures import check_shares, checked, evened, several
 
 _COLOURS = 256  # of a palette, along each direction
 _SMALLEST = 16  # side of a painting in pixels: two of the features of relu4_3
 
 
 def _painted(network, images, weights, training) -> tf.Tensor:
-    """What the network makes of a batch of images, reflected beyond their borders.
-
-    Zeros within reach of the loss would tell the network where a border is, and it would paint bands there.
-    """
+    """What the network makes of a batch of images of any size."""
     pictures = network([reflected(images, MULTIPLE), weights], training=training)
     return cropped(tf.cast(pictures, tf.float32), images)
 
@@ -291,7 +288,7 @@ class FastStyleTransfer(FeedForwardStyle):
         weights = self.style_weights(style)
         painted = np.empty_like(images)
         for index, one in enumerate(images):
-            painted[index] = self._paint(one, weights, texture)
+            painted[index] = evened(self._paint(one, weights, texture), one, texture)
         if strength < 1:
             painted = images + np.float32(strength) * (painted - images)
         return painted.reshape(np.shape(image))

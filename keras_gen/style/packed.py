@@ -24,6 +24,7 @@ EIGHT_STYLES = "eight-styles"
 #: The models in the package.
 PACKAGED = (EIGHT_STYLES, "adain")
 _LARGE = 4096  # numbers of a kernel
+_PADDING = "reflect"  # of the networks' layers, on which contrast depends
 _TEMPORAL = 10.0  # the temporal weight by which networks for calm pictures are trained further
 
 
@@ -39,7 +40,7 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a file that `pack` wrote.
+        ValueError: not a file that `pack` wrote, or one of an earlier version.
     """
     own = files("keras_gen.style") / "weights" / f"{name}.npz"
     path = Path(str(own)) if own.is_file() else Path(name)
@@ -54,21 +55,18 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
             weights = [_read(archive, i) for i in range(count)]
     except (ValueError, KeyError, OSError) as error:
         raise ValueError(f"{path} is not a file of packed styles: {error}") from error
+    if config.get("padding") != _PADDING:
+        raise ValueError(
+            f"{path} was packed by an earlier version of keras-gen, whose networks saw zeros beyond borders: "
+            "pack a model that this version has trained."
+        )
     if "styles" in config:
-        # What a file does not say it was without, when it was written.
-        options = {
-            "textured": False,
-            "calm": False,
-            "underpainted": False,
-            "coarse_blocks": 0,
-            **config["network"],
-        }
-        network = transformer_net(len(config["styles"]), **options)
+        network = transformer_net(len(config["styles"]), **config["network"])
         _set_weights(path, weights, network)
-        weight = _TEMPORAL if options["calm"] else 0.0
+        weight = _TEMPORAL if config["network"]["calm"] else 0.0
         return FastStyleTransfer(network, config["styles"], temporal_weight=weight, seed=0)
     encoder = small_encoder(**config["encoder"])
-    decoder = style_decoder(**{"coarse_blocks": 0, **config["decoder"]})
+    decoder = style_decoder(**config["decoder"])
     _set_weights(path, weights, encoder, decoder)
     return AdaINStyleTransfer(encoder, decoder, seed=0)
 
@@ -113,7 +111,7 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
         else:
             stored[f"weight_{i}"] = weight.astype(np.float16)
     archive = io.BytesIO()
-    np.savez_compressed(archive, config=np.array(json.dumps(config)), **stored)
+    np.savez_compressed(archive, config=np.array(json.dumps({"padding": _PADDING, **config})), **stored)
     with atomic.replacing(Path(path)) as partial:
         partial.write_bytes(archive.getvalue())
 

@@ -161,9 +161,6 @@ def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, 
     import tensorflow as tf
 
     from keras_gen.layers import PatternStrength
-    from keras_gen.networks.style_blocks import MULTIPLE
-    from keras_gen.style.borders import MARGIN
-    from keras_gen.style.tiles import Tiled
 
     texture = model.texture_of(texture)
     blend: dict[str, float] = {}
@@ -177,7 +174,21 @@ def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, 
             pictures = model.sampler([images, tf.repeat(weights, tf.shape(images)[0], axis=0)])
         return tf.cast(pictures, tf.float32)
 
-    return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
+    return Painter(_by_network(network, texture), **options)
+
+
+def _by_network(network: Callable, texture: float) -> Callable[[np.ndarray, Progress | None], np.ndarray]:
+    """Pictures of any size by a style network, for `Painter`."""
+    from keras_gen.networks.style_blocks import MULTIPLE
+    from keras_gen.style.pictures import evened
+    from keras_gen.style.tiles import Tiled
+
+    tiled = Tiled(network, multiple=MULTIPLE)
+
+    def paint(pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        return evened(tiled(pixels, progress), pixels, texture)
+
+    return paint
 
 
 def adain(
@@ -205,8 +216,7 @@ def adain(
     from keras_gen.layers import PatternStrength
     from keras_gen.networks.style_blocks import MULTIPLE
     from keras_gen.style import adain as exchanged
-    from keras_gen.style.borders import MARGIN, reflected
-    from keras_gen.style.tiles import Tiled
+    from keras_gen.style.borders import reflected
 
     texture = model.texture_of(texture)
     encoder, decode = model.sampler.encoder, model.sampler.decode
@@ -224,7 +234,7 @@ def adain(
         with PatternStrength(texture):
             return decode(mixed)
 
-    return Painter(Tiled(network, margin=MARGIN, multiple=MULTIPLE), **options)
+    return Painter(_by_network(network, texture), **options)
 
 
 def gatys(

@@ -126,3 +126,20 @@ def resized(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
     if tuple(image.shape[:2]) == tuple(size):
         return image
     return tf.image.resize(image, size, "bicubic", antialias=True).numpy()
+
+
+def evened(picture: np.ndarray, image: np.ndarray, texture: float) -> np.ndarray:
+    """What a network painted, but of an image of one colour, and without patterns, its mean colour alone.
+
+    What varies in that is the rounding of numbers, which normalizations enlarge to lattices and frames: a
+    film's black pictures would show them.
+
+    Args:
+        picture: (height, width, 3), in bytes or floats.
+        image: what it was painted of, of the same shape.
+        texture: how strong patterns are: from 0 to 1.
+    """
+    if texture or (image != image[:1, :1]).any():
+        return picture
+    mean = picture.mean((0, 1), dtype=np.float64)
+    return np.full_like(picture, np.round(mean) if picture.dtype == np.uint8 else mean)

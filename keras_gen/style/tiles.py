@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated
 from keras_gen.layers.patterns import ImageOrigin
+from keras_gen.style.borders import missing
 
 #: Tiles begin at multiples of this, as the pixels of strided layers do.
 GRID = 32
@@ -52,11 +53,9 @@ class Tiled:
         overlap: Pixels that neighbours share, a multiple of 32. A quarter of them, along the border of each,
             is left out of the image: of as far as the network sees, no seams remain at all.
         whole: Images of no more pixels go through the network at once.
-        margin: Pixels by which the image is continued on all sides by its mirror image, and that are cut off
-            again, for networks that see zeros beyond the border.
-        multiple: The network sees sides that are multiples of this, for which images are continued at the
-            right and at the bottom: with "same" padding, strided layers sample an odd side at other places
-            than an even one. A divisor of 32.
+        multiple: The network sees sides that are multiples of this, at least two, for which images are
+            continued by their mirror image at the right and at the bottom: strided layers sample an odd side
+            at other places than an even one. A divisor of 32.
         passes: Most passes over the tiles for the statistics; 0 takes those of the patches.
         tolerance: Passes end where no mean and no standard deviation changed by more than this share of a
             standard deviation.
@@ -71,7 +70,6 @@ class Tiled:
         tile: int = 1024,
         overlap: int = 256,
         whole: int = WHOLE,
-        margin: int = 0,
         multiple: int = 16,
         passes: int = 2,
         tolerance: float = 0.01,
@@ -81,7 +79,7 @@ class Tiled:
                 f"tile and overlap must be multiples of {GRID}, overlap at most half of tile; "
                 f"received {tile} and {overlap}."
             )
-        self.tile, self.overlap, self.whole, self.margin = tile, overlap, whole, margin
+        self.tile, self.overlap, self.whole = tile, overlap, whole
         self.multiple = multiple
         self.passes, self.tolerance = passes, tolerance
         self._apply = traced(network)
@@ -104,15 +102,13 @@ class Tiled:
         if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
             raise ValueError(f"image must be uint8 (height, width, 3), received {image.dtype} {image.shape}.")
         progress = progress or (lambda done, total: None)
-        own = tuple(slice(self.margin, self.margin + side) for side in image.shape[:2])
-        borders = [
-            (self.margin, self.margin + (-side - 2 * self.margin) % self.multiple) for side in image.shape[:2]
-        ]
-        image = np.pad(image, [*borders, (0, 0)], "reflect")
+        height, width = image.shape[:2]
+        beyond = [(0, missing(side, self.multiple)) for side in (height, width)]
+        image = np.pad(image, [*beyond, (0, 0)], "reflect")
         if image.shape[0] * image.shape[1] <= self.whole:
             made = _same_size(to_bytes(self._apply(to_floats(image))), image)
             progress(1, 1)
-            return made[own]
+            return made[:height, :width]
         rows, columns = (spans(side, self.tile, self.overlap) for side in image.shape[:2])
         places = [(row, column) for row in rows for column in columns]
         total = len(places) * (1 + self.passes)
@@ -122,7 +118,7 @@ class Tiled:
             if done:
                 progress(done, total)
         # Floating point for a row of tiles alone; the next begins with what this one fades out.
-        result, height = np.empty_like(image), image.shape[0]
+        result = np.empty_like(image)
         done, begun = total - len(places), np.zeros((0, *image.shape[1:]), "float32")
         for row, following in zip(rows, [*rows[1:], None], strict=True):
             canvas = np.zeros((row.stop - row.start, *image.shape[1:]), "float32")
@@ -131,7 +127,7 @@ class Tiled:
                 pixels = _pixels(image, row, column)
                 made = np.asarray(self._apply(to_floats(pixels), statistics, _origin(row, column)))[0]
                 made = _same_size(made, pixels)
-                weight = _fade(row, self.overlap, height)[:, None, None]
+                weight = _fade(row, self.overlap, image.shape[0])[:, None, None]
                 weight = weight * _fade(column, self.overlap, image.shape[1])[:, None]
                 canvas[:, column.start : column.stop] += weight * made
                 done += 1
@@ -139,7 +135,7 @@ class Tiled:
             ready = row.stop if following is None else following.start
             result[row.start : ready] = to_bytes(canvas[: ready - row.start])
             begun = canvas[ready - row.start :]
-        return result[own]
+        return result[:height, :width]
 
     def _statistics(self, image: np.ndarray, places: list[tuple[Span, Span]]) -> Iterator[Statistics]:
         """Ever better statistics of the whole image: once from patches, then again after each tile.

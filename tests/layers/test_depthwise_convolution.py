@@ -30,11 +30,11 @@ def _derivatives(product, *operands):
     return [outputs, *once, *second.gradient(squares, operands)]
 
 
-@pytest.mark.parametrize("size", [(8, 6), (2, 2), (2, 12)], ids=str)
+@pytest.mark.parametrize("size", [(8, 6), (7, 5), (9, 12)], ids=str)
 @pytest.mark.parametrize("kernel", [(1, 1), (2, 2), (3, 3), (4, 5), (7, 1)], ids=str)
 def test_two_derivatives_are_tensorflows(size, kernel):
     operands = _random(3, *size, 5), _random(*kernel, 5, 1, seed=1)
-    expected = _derivatives(lambda *each: tf.nn.depthwise_conv2d(*each, [1, 2, 2, 1], "SAME"), *operands)
+    expected = _derivatives(lambda *each: tf.nn.depthwise_conv2d(*each, [1, 2, 2, 1], "VALID"), *operands)
     for ours, theirs in zip(_derivatives(_halved, *operands), expected, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
 
@@ -54,25 +54,20 @@ def _gradient_operators(layer, size=(8, 8), training=True):
 def test_layers_take_it_where_it_pays():
     def layer(**options):
         return DepthwiseConv2D(
-            3, **{"strides": 2, "padding": "same", "dtype": "mixed_bfloat16", "activation": "tanh", **options}
+            3, **{"strides": 2, "dtype": "mixed_bfloat16", "activation": "tanh", **options}
         )
 
     assert SLOW not in _gradient_operators(layer())
     assert SLOW in _gradient_operators(layer(), training=False)
-    assert SLOW in _gradient_operators(layer(), size=(8, 7))
+    assert SLOW not in _gradient_operators(layer(), size=(8, 7))
     assert SLOW in _gradient_operators(layer(), size=(None, None))
-    for options in ({"dtype": "float32"}, {"strides": 1}, {"padding": "valid"}, {"depth_multiplier": 2}):
+    for options in ({"dtype": "float32"}, {"strides": 1}, {"padding": "same"}, {"depth_multiplier": 2}):
         assert SLOW in _gradient_operators(layer(**options)), options
 
 
 @pytest.mark.parametrize("options", [{}, {"use_bias": False}, {"activation": "relu"}], ids=str)
 def test_in_bfloat16_training_it_is_kerass_own(options, tmp_path):
-    options = {
-        "strides": 2,
-        "padding": "same",
-        "bias_initializer": "normal",
-        "dtype": "mixed_bfloat16",
-    } | options
+    options = {"strides": 2, "bias_initializer": "normal", "dtype": "mixed_bfloat16"} | options
     images = _random(2, 6, 4, 4)
     ours = keras.Sequential([keras.Input((6, 4, 4)), DepthwiseConv2D(3, **options)])
     theirs = keras.Sequential([keras.Input((6, 4, 4)), keras.layers.DepthwiseConv2D(3, **options)])

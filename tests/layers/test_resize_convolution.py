@@ -20,6 +20,20 @@ def test_equals_up_sampling_and_convolution(size):
     assert layer.compute_output_shape(x.shape) == (2, 10, 12, 4)
 
 
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("size", [1, 3, 5, 7])
+def test_symmetric_borders_are_the_images(size, training):
+    """As of an image that is mirrored first, far enough, and cut afterwards."""
+    x = np.random.default_rng(0).standard_normal((2, 5, 6, 3)).astype("float32")
+    layer, plain = ResizeConvolution2D(4, size, padding="symmetric"), ResizeConvolution2D(4, size)
+    layer.build(x.shape)
+    plain.build(x.shape)
+    plain.set_weights(layer.get_weights())
+    wide = plain(np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)), "symmetric"))
+    np.testing.assert_allclose(layer(x, training=training), wide[:, 6:-6, 6:-6], atol=1e-5)
+    assert ResizeConvolution2D.from_config(layer.get_config()).padding == "symmetric"
+
+
 def test_a_constant_image_stays_constant_within():
     x = np.ones((1, 8, 8, 2), "float32")
     y = ResizeConvolution2D(3, 5)(x)[:, 4:-4, 4:-4]
@@ -37,6 +51,11 @@ def test_config_and_bfloat16():
 def test_an_even_kernel_is_refused():
     with pytest.raises(ValueError, match="odd; received 4"):
         ResizeConvolution2D(3, 4)
+
+
+def test_another_padding_is_refused():
+    with pytest.raises(ValueError, match="'valid'"):
+        ResizeConvolution2D(3, padding="valid")
 
 
 def test_without_a_bias_it_is_the_kernel_alone():

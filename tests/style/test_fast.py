@@ -17,7 +17,7 @@ from keras_gen.layers import ImageOrigin, PatternStrength
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
 from keras_gen.random import RandomStream
-from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, pretrained
+from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, painter, pretrained
 from keras_gen.style.perceptual import (
     blotch_losses,
     checkerboard_losses,
@@ -296,6 +296,25 @@ def test_evaluation_repeats_itself_and_changes_nothing():
         np.testing.assert_array_equal(a, b)
 
 
+def test_one_colour_becomes_one_colour_without_patterns():
+    """Not the lattice that rounding would be normalized to."""
+    network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
+    model, black = FastStyleTransfer(network, ["stripes", "plain"]), np.full((40, 32, 3), -1, "float32")
+    picture = model.stylize(black, 1)
+    np.testing.assert_array_equal(picture, np.broadcast_to(picture[0, 0], picture.shape))
+    np.testing.assert_allclose(
+        picture[0, 0],
+        model([black[None], np.array([[0.0, 1.0]], "float32")])[0].numpy().mean((0, 1)),
+        atol=1e-5,
+    )
+    assert model.stylize(black, 1, texture=1).std((0, 1)).min() > 0.01
+    black[3, 3] = -0.9
+    assert model.stylize(black, 1).std((0, 1)).min() > 0.01
+    in_bytes = painter.fast(model, {"plain": 1.0})(np.zeros((40, 32, 3), np.uint8))
+    np.testing.assert_array_equal(in_bytes, np.broadcast_to(in_bytes[0, 0], in_bytes.shape))
+    assert np.abs(in_bytes[0, 0] / 127.5 - 1 - picture[0, 0]).max() < 0.005
+
+
 def test_packed_styles_paint_the_same_to_rounding(tmp_path):
     model = fast_model()
     textures = model.sampler.get_layer("texture").textures
@@ -303,7 +322,7 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
     pack(model, tmp_path / "two.npz")
     packed = pretrained(tmp_path / "two.npz")
     assert packed.styles == model.styles
-    image = photographs(1)[0]
+    image = photographs(1, 64)[0]
     for style_ in (0, 1):
         np.testing.assert_allclose(packed.stylize(image, style_), model.stylize(image, style_), atol=0.02)
     # Eight bits by a scale for each style: half a step at most is lost.
@@ -343,16 +362,15 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
         pretrained("nine-styles")
 
 
-def test_files_from_before_coarse_blocks_and_short_textures_are_read(tmp_path):
-    network = transformer_net(2, width=8, separable=True, blocks=1, coarse_blocks=0)
-    model = FastStyleTransfer(network, ["stripes", "plain"])
-    options = {"width": 8, "separable": True, "blocks": 1, "textured": True}
-    config = {"styles": ["stripes", "plain"], "network": options}
-    weights = {f"weight_{i}": weight.astype("float16") for i, weight in enumerate(network.get_weights())}
-    np.savez(tmp_path / "old.npz", config=np.array(json.dumps(config)), **weights)
-    image = photographs(1)[0]
-    picture = pretrained(tmp_path / "old.npz").stylize(image, 1)
-    np.testing.assert_allclose(picture, model.stylize(image, 1), atol=0.02)
+def test_files_of_networks_that_saw_zeros_are_refused(tmp_path):
+    pack(fast_model(), tmp_path / "new.npz")
+    with np.load(tmp_path / "new.npz") as archive:
+        stored = dict(archive)
+    config = json.loads(str(stored.pop("config")))
+    assert config.pop("padding") == "reflect"
+    np.savez(tmp_path / "old.npz", config=np.array(json.dumps(config)), **stored)
+    with pytest.raises(ValueError, match=r"old\.npz was packed by an earlier version"):
+        pretrained(tmp_path / "old.npz")
 
 
 def test_the_package_has_eight_styles_in_a_small_file():
