@@ -18,18 +18,19 @@ def mirrored(
         images: (batch, height, width, channels).
         padding: pixels ((top, bottom), (left, right)).
         symmetric: repeats the border pixels, where reflection begins with those beside them.
-        sliced: puts borders of one pixel beside an image of known size by slices and `concat`: TFLite's
-            delegates take these, and no `MIRROR_PAD`. Their gradient is slower than that of `tf.pad`.
+        sliced: puts borders of one or two pixels beside an image of known size by slices and `concat`:
+            TFLite's delegates take these, and no `MIRROR_PAD`. Their gradient is slower than `tf.pad`'s.
     """
     sizes = tuple(images.shape[1:3])
-    if not sliced or None in sizes or max(max(sides) for sides in padding) > 1:
+    if not sliced or None in sizes or max(max(sides) for sides in padding) > 2:
         mode = "SYMMETRIC" if symmetric else "REFLECT"
         return tf.pad(images, [(0, 0), *padding, (0, 0)], mode)
     beside = 0 if symmetric else 1
     for axis, (size, (before, after)) in enumerate(zip(sizes, padding, strict=True), 1):
-        lines = [_line(images, axis, beside)] * before, [_line(images, axis, size - 1 - beside)] * after
-        if before or after:
-            images = tf.concat([*lines[0], images, *lines[1]], axis)
+        first = [_line(images, axis, beside + i) for i in reversed(range(before))]
+        last = [_line(images, axis, size - 1 - beside - i) for i in range(after)]
+        if first or last:
+            images = tf.concat([*first, images, *last], axis)
     return images
 
 

@@ -14,8 +14,8 @@ class ReflectionPadding2D(keras.layers.Layer):
     """Pads images by reflection about their border pixels, which are not repeated.
 
     Same function as PyTorch's `ReflectionPad2d` and `tf.pad(..., mode="REFLECT")`: one built-in TFLite
-    operator. At inference, borders of one pixel are put beside an image of known size by slices, which
-    TFLite's delegates take too (see `layers/mirrored.py`).
+    operator. At inference, borders of one or two pixels are put beside an image of known size by slices,
+    which TFLite's delegates take too (see `layers/mirrored.py`).
 
     Args:
         padding: pixels on each side: a whole number, or ((top, bottom), (left, right)).
