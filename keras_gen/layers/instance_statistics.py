@@ -9,7 +9,6 @@ import threading
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import tensorflow as tf
 from keras import ops
 
 _thread = threading.local()
@@ -33,8 +32,8 @@ class InstanceStatistics:
         given: Mean and variance for every call, in the order of the calls; None measures the input.
         window: Four numbers, top, bottom, left and right as shares of height and width, that limit what is
             recorded (not what is answered); None records over everything.
-        weights: Takes the samples of a batch for parts of one image: moments are over the batch, its pixels
-            weighted, (batch, any height, any width, 1), and are answered as well as recorded.
+        joint: Takes the samples of a batch for parts of one image: moments are over the batch, and are
+            answered as well as recorded.
         calibration: For every call a shift and a scale, in standard deviations, that bring what was measured
             to the answer, where it is known how the one differs from the other.
 
@@ -49,12 +48,12 @@ class InstanceStatistics:
         self,
         given: Sequence[tuple[Any, Any]] | None = None,
         window: Any = None,
-        weights: Any = None,
+        joint: bool = False,
         calibration: Sequence[tuple[Any, Any]] | None = None,
     ) -> None:
         self.given = given
         self.window = window
-        self.weights = weights
+        self.joint = joint
         self.calibration = calibration
         self.recorded: list[Moments] = []
 
@@ -80,15 +79,14 @@ class InstanceStatistics:
                 "given for; give those of the same network."
             )
         part = x if self.window is None else _cut(x, self.window)
-        joint = self.weights is not None
-        mean, variance = _weighted_moments(part, self.weights) if joint else _moments(part)
+        mean, variance = _moments(part, self.joint)
         shape = ops.shape(part)
-        self.recorded.append(Moments(mean, variance, shape[1] * shape[2] * (shape[0] if joint else 1)))
+        self.recorded.append(Moments(mean, variance, shape[1] * shape[2] * (shape[0] if self.joint else 1)))
         if self.given is not None:
             mean, variance = self.given[index]
             return ops.cast(mean, x.dtype), ops.cast(variance, x.dtype)
-        if not joint:
-            mean, variance = _moments(x)
+        if self.window is not None:
+            mean, variance = _moments(x, self.joint)
         return (
             (mean, variance)
             if self.calibration is None
@@ -118,18 +116,10 @@ def spatial_moments(x: Any) -> tuple[Any, Any]:
     return _moments(x) if active is None else active.answer(x)
 
 
-def _moments(x: Any) -> tuple[Any, Any]:
-    axes = tuple(range(1, len(x.shape) - 1))
+def _moments(x: Any, joint: bool = False) -> tuple[Any, Any]:
+    axes = tuple(range(0 if joint else 1, len(x.shape) - 1))
     mean = ops.mean(x, axis=axes, keepdims=True)
     return mean, ops.mean(ops.square(x - mean), axis=axes, keepdims=True)
-
-
-def _weighted_moments(x: Any, weights: Any) -> tuple[Any, Any]:
-    """Moments over batch and space."""
-    weights = tf.image.resize(ops.cast(weights, "float32"), ops.shape(x)[1:3], "area")
-    weights = ops.cast(weights / ops.sum(weights), x.dtype)
-    mean = ops.sum(weights * x, axis=(0, 1, 2), keepdims=True)
-    return mean, ops.sum(weights * ops.square(x - mean), axis=(0, 1, 2), keepdims=True)
 
 
 def _cut(x: Any, window: Any) -> Any:

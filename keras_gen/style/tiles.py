@@ -143,8 +143,8 @@ class Tiled:
         Between passes the patches tell how all statistics move along with those of the layers before, and the
         pass before by how much those of the whole differ from theirs.
         """
-        patches, origins, weights = sampled(image, self.whole)
-        own = self._sample(patches, weights, None, origins)
+        patches, origins = sampled(image, self.whole)
+        own = self._sample(patches, None, None, origins)
         statistics = [(mean, variance) for mean, variance, _ in own]
         yield statistics
         for _ in range(self.passes if statistics else 0):
@@ -157,7 +157,7 @@ class Tiled:
                 ((mean - own_mean) / _deviation(own_variance), np.sqrt(variance) / _deviation(own_variance))
                 for (mean, variance), (own_mean, own_variance, _) in zip(merged(parts), own, strict=True)
             ]
-            own = self._sample(patches, weights, calibration, origins)
+            own = self._sample(patches, None, calibration, origins)
             before, statistics = (
                 statistics,
                 [
@@ -179,8 +179,8 @@ def traced(network: Network, measuring: bool = False, joint: bool = False) -> Ca
         joint: Measures a batch of parts together, under their own statistics, which a calibration may move.
 
     Returns:
-        A function of images (batch, height, width, 3), a window (or, joint, weights of the pixels) unless it
-        makes an image, statistics or a calibration, and where in the whole the image begins.
+        A function of images (batch, height, width, 3), a window (joint, None) unless it makes an image,
+        statistics or a calibration, and where in the whole the image begins.
     """
 
     @tf.function(autograph=False, reduce_retracing=True)
@@ -189,11 +189,8 @@ def traced(network: Network, measuring: bool = False, joint: bool = False) -> Ca
             return network(x)
 
     @tf.function(autograph=False, reduce_retracing=True)
-    def moments(x: tf.Tensor, shares: tf.Tensor, entries: Any = None, origin: Any = None) -> list[tuple]:
-        if joint:
-            options = {"weights": shares, "calibration": entries}
-        else:
-            options = {"window": shares, "given": entries}
+    def moments(x: tf.Tensor, window: Any, entries: Any = None, origin: Any = None) -> list[tuple]:
+        options = {"joint": True, "calibration": entries} if joint else {"window": window, "given": entries}
         with InstanceStatistics(**options) as statistics, ImageOrigin(origin):
             network(x)
         return [tuple(tf.cast(part, tf.float32) for part in entry) for entry in statistics.recorded]
@@ -204,12 +201,8 @@ def traced(network: Network, measuring: bool = False, joint: bool = False) -> Ca
     return measure if measuring or joint else image
 
 
-def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor, np.ndarray, np.ndarray]:
-    """Patches from everywhere in an image, as a batch in [-1, 1], and how much of it each pixel stands for.
-
-    A network paints otherwise along a border, where it sees the zeros beyond, and that counts much in its
-    statistics. So the image's borders stand for themselves alone, and what lies along borders of patches that
-    are none of the image for nothing.
+def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor, np.ndarray]:
+    """Patches from everywhere in an image, as a batch in [-1, 1], and where they are from.
 
     Args:
         image: uint8 (height, width, 3).
@@ -217,8 +210,7 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor
         patch: Pixels of a patch's side at most.
 
     Returns:
-        float32 (count, side, side, 3); where each begins, down to a multiple of 32: int32 (count, 2); and
-        weights of the pixels, float32 (count, side, side, 1).
+        float32 (count, side, side, 3); and where each begins, down to a multiple of 32: int32 (count, 2).
     """
     height, width = image.shape[:2]
     # Of few pixels many small patches say more than few large ones.
@@ -233,24 +225,7 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor
     places = [(top, left) for top in tops for left in lefts]
     patches = np.stack([image[top : top + side, left : left + side] for top, left in places])
     origins = np.array(places, "int32") // GRID * GRID
-    down, across = _stands_for(tops, side, height), _stands_for(lefts, side, width)
-    weights = (down[:, None, :, None] * across[None, :, None, :]).reshape(len(places), side, side, 1)
-    return tf.constant(patches.astype("float32") / 127.5 - 1.0), origins, weights
-
-
-def _stands_for(starts: np.ndarray, side: int, length: int) -> np.ndarray:
-    """How many pixels of an axis each one of patches' stands for: float32 (patches, side)."""
-    reach = min(_REACH, side // 4)
-    within = np.arange(side)
-    place = starts[:, None] + within
-    seen = (within >= reach) | (starts == 0)[:, None]
-    seen &= (within < side - reach) | (starts + side == length)[:, None]
-    found = np.zeros(place.shape, "float32")
-    for low, high in ((0, reach), (reach, length - reach), (length - reach, length)):
-        part = seen & (low <= place) & (place < high)
-        if part.any():
-            found[part] = (high - low) / part.sum()
-    return found
+    return tf.constant(patches.astype("float32") / 127.5 - 1.0), origins
 
 
 def spans(length: int, tile: int, overlap: int) -> list[Span]:
@@ -311,10 +286,6 @@ def to_bytes(image: Any) -> np.ndarray:
     array = np.asarray(image, "float32")
     array = array[0] if array.ndim == 4 else array
     return np.round(np.clip(array, -1, 1) * 127.5 + 127.5).astype("uint8")
-
-
-#: Pixels from a border within which the zeros beyond it show by more than a thousandth.
-_REACH = 64
 
 
 def _deviation(variance: np.ndarray) -> np.ndarray:

@@ -74,20 +74,10 @@ def test_blocks_nest_and_end_with_an_error():
 def test_parts_of_one_image_are_normalized_together():
     whole, layer = noise(1, 8, 8, 3), InstanceNormalization()
     parts = tf.concat([whole[:, :4], whole[:, 4:]], axis=0)
-    with InstanceStatistics(weights=tf.ones((2, 8, 16, 1))) as statistics:
+    with InstanceStatistics(joint=True) as statistics:
         made = layer(parts)
     np.testing.assert_allclose(tf.concat([made[:1], made[1:]], axis=1), layer(whole), atol=1e-5)
     assert int(statistics.recorded[0].count) == 64
-
-
-def test_pixels_of_parts_are_weighted():
-    x, weights = noise(3, 4, 6, 2), np.random.default_rng(1).uniform(0, 1, (3, 4, 6, 1))
-    with InstanceStatistics(weights=np.repeat(np.repeat(weights, 2, 1), 2, 2)):
-        mean, variance = spatial_moments(x)
-    expected = np.average(x, (0, 1, 2), np.broadcast_to(weights, x.shape))
-    np.testing.assert_allclose(mean, expected[None, None, None], rtol=1e-4)
-    squares = np.average(np.square(x - expected), (0, 1, 2), np.broadcast_to(weights, x.shape))
-    np.testing.assert_allclose(variance, squares[None, None, None], rtol=1e-4)
 
 
 def test_a_calibration_moves_what_is_measured():
