@@ -14,7 +14,7 @@ from keras_gen.layers.instance_statistics import spatial_moments
 class ChannelMoments(keras.layers.Layer):
     """The mean of each channel of each sample over space, and after these the standard deviations.
 
-    Within an `InstanceStatistics` block they are those that it gives, of one with `weights` one sample's.
+    Within an `InstanceStatistics` block they are those that it gives, of a `joint` one one sample's.
 
     Args:
         epsilon: positive number added to the variance.

@@ -18,13 +18,13 @@ from keras_gen.layers.patterns import size_of
 class ResizeConvolution2D(keras.layers.Layer):
     """Nearest up-sampling by two, then a convolution of stride 1, as a convolution of the small image.
 
-    Weights and results (to rounding) are those of `UpSampling2D(2)` followed by a `Conv2D`. That only
-    repeats pixels, so each of the four pixels that a small one becomes is a convolution of the small image,
-    by a kernel whose taps are sums of the large one's: one convolution to four times the channels, and
-    `depth_to_space`, for sizes 3, 7, 11, … between a pad and a cut by a pixel. No large image of many
-    channels is ever made, and in TFLite all are built-in operators that XNNPACK runs. Every output pixel
-    meets the same number of taps, so there is no checkerboard, as there is with transposed convolutions.
-    `UpSamplingConv2D` is the same function by a transposed convolution.
+    Weights and results (to rounding) are those of `UpSampling2D(2)` and a `Conv2D` that keeps the size. The
+    first only repeats pixels, so each of the four pixels that a small one becomes is a convolution of the
+    small image, by a kernel whose taps are sums of the large one's: one convolution to four times the
+    channels, and `depth_to_space`, for sizes 3, 7, 11, … between a pad and a cut by a pixel. No large image
+    of many channels is ever made, and in TFLite all are built-in operators that XNNPACK runs. Every output
+    pixel meets the same number of taps, so there is no checkerboard, as there is with transposed
+    convolutions. `UpSamplingConv2D` is the same function by a transposed convolution.
 
     Args:
         filters: number of output channels.

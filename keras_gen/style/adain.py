@@ -319,8 +319,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         codes = [self._encode(reduced(tf.constant(one[None]))) for one in paintings]
         painted = np.empty_like(images)
         for index, one in enumerate(images):
-            picture = self._paint(one, codes, shares, masks is None, texture)
-            painted[index] = picture if masks is not None else evened(picture, one, texture)
+            painted[index] = self._paint(one, codes, shares, masks is None, texture)
         if strength < 1:
             painted = images + np.float32(strength) * (painted - images)
         return painted.reshape(np.shape(image))
@@ -335,7 +334,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         # Each region's painting is a whole picture: the decoder's layers know one painting's statistics.
         picture = np.zeros_like(image)
         for one, share in zip(exchanged, shares, strict=True):
-            picture += share[..., None] * cropped(self._decode(one, texture), image[None])[0].numpy()
+            whole = cropped(self._decode(one, texture), image[None])[0].numpy()
+            picture += share[..., None] * evened(whole, image, texture)
         return picture
 
     @staticmethod

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import keras
 import numpy as np
 import tensorflow as tf
 
 from keras_gen.layers.cut import cut
 from keras_gen.layers.patterns import size_of
+from keras_gen.layers.resize_convolution import ResizeConvolution2D
 
 
 def missing(size: int | tf.Tensor, multiple: int) -> int | tf.Tensor:
@@ -56,6 +60,20 @@ def _mirrored(size: int | tf.Tensor, before: int, after: int | tf.Tensor) -> tf.
 def cropped(images: tf.Tensor, like: tf.Tensor, margin: int = 0) -> tf.Tensor:
     """What `reflected` added cut away again, to the height and width of other images."""
     height, width = size_of(like)
-    if margin == 0 and (height, width) == tuple(images.shape[1:3]):
+    if margin == 0 and tuple(like.shape[1:3]) == tuple(images.shape[1:3]) and None not in images.shape[1:3]:
         return images
     return cut(images, margin, margin, height, width)
+
+
+def check_mirrored(network: keras.Model, source: Any) -> None:
+    """Refuses a style network of an earlier version, which saw zeros beyond borders, and a margin for them.
+
+    Raises:
+        ValueError: a layer of it pads so.
+    """
+    layers = network._flatten_layers()
+    if any(isinstance(layer, ResizeConvolution2D) and layer.padding == "same" for layer in layers):
+        raise ValueError(
+            f"{source} is of an earlier version of keras-gen, whose networks saw zeros beyond borders: "
+            "pictures would get a frame. Train it anew with this one."
+        )

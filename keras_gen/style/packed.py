@@ -18,6 +18,7 @@ from keras_gen.networks.style_blocks import NOISE, block_channels
 from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.style.adain import AdaINStyleTransfer
+from keras_gen.style.borders import check_mirrored
 from keras_gen.style.fast import FastStyleTransfer
 
 EIGHT_STYLES = "eight-styles"
@@ -58,7 +59,7 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     if config.get("padding") != _PADDING:
         raise ValueError(
             f"{path} was packed by an earlier version of keras-gen, whose networks saw zeros beyond borders: "
-            "pack a model that this version has trained."
+            "train it anew with this one, and pack that."
         )
     if "styles" in config:
         network = transformer_net(len(config["styles"]), **config["network"])
@@ -98,9 +99,10 @@ def pack(model: FastStyleTransfer | AdaINStyleTransfer, path: Path) -> None:
         path: the file, ending in .npz.
 
     Raises:
-        ValueError: other networks.
+        ValueError: other networks, or one of an earlier version.
     """
     of = _style_coder if isinstance(model, AdaINStyleTransfer) else _transformer_net
+    check_mirrored(model.network, "The model")
     config, variables = of(model)
     stored: dict[str, Any] = {}
     for i, variable in enumerate(variables):

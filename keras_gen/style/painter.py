@@ -121,11 +121,12 @@ def load(path: Path) -> Any:
 
     Raises:
         FileNotFoundError: There is none.
-        ValueError: It is damaged, or another kind of model.
+        ValueError: It is damaged, another kind of model, or one of an earlier version.
     """
     import keras
 
     from keras_gen.style import pretrained  # the package, whose classes the file names
+    from keras_gen.style.borders import check_mirrored
 
     path = Path(path)
     file = path / "checkpoints" / "last.keras" if path.is_dir() else path
@@ -142,6 +143,7 @@ def load(path: Path) -> Any:
     model = keras.saving.load_model(file)
     if not hasattr(model, "stylize"):
         raise ValueError(f"{file} holds a {type(model).__name__}, which does not stylize.")
+    check_mirrored(model.network, file)
     return model
 
 

@@ -21,6 +21,7 @@ from keras_gen.image import load_image, make_grid
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.pictures import find
 from keras_gen.runs.folder import Run
+from keras_gen.style.borders import check_mirrored
 from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.photographs import photographs, spec_of
@@ -167,7 +168,7 @@ def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is of another kind, or has done that many steps.
+        ValueError: it is of another kind or an earlier version, or has done that many steps.
     """
     last = run.checkpoints / LAST
     if not last.is_file():
@@ -175,6 +176,7 @@ def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
     model = keras.saving.load_model(last)
     if not isinstance(model, kind):
         raise ValueError(f"{last} holds a {type(model).__name__}, not a {kind.__name__}.")
+    check_mirrored(model.network, last)
     done = int(model.step.numpy())
     if done >= steps:
         raise ValueError(f"{run.folder} is at step {done} already, of --steps {steps}: ask for more.")

@@ -28,6 +28,8 @@ def test_what_fits_stays():
     images = tf.zeros((1, 16, 8, 3))
     assert reflected(images, 4) is images
     assert cropped(images, images) is images
+    free = tf.function(lambda like: cropped(images, like), [tf.TensorSpec((1, None, None, 3))])
+    assert free(images[:, :5, :3]).shape == (1, 5, 3, 3)
 
 
 @pytest.mark.parametrize(("size", "margin"), [(72, 64), (64, 64), (20, 64), (21, 0)])

@@ -17,6 +17,7 @@ from keras_gen.layers import ImageOrigin, PatternStrength
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.precision import scope
 from keras_gen.random import RandomStream
+from keras_gen.runs.folder import Run
 from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, painter, pretrained
 from keras_gen.style.perceptual import (
     blotch_losses,
@@ -29,6 +30,8 @@ from keras_gen.style.perceptual import (
     style_losses,
     tone_losses,
 )
+from keras_gen.style.pictures import evened
+from keras_gen.style.training import resumed
 
 RANDOM = {"backbone": "random"}
 
@@ -296,23 +299,34 @@ def test_evaluation_repeats_itself_and_changes_nothing():
         np.testing.assert_array_equal(a, b)
 
 
-def test_one_colour_becomes_one_colour_without_patterns():
-    """Not the lattice that rounding would be normalized to."""
+def test_what_shows_nothing_becomes_one_colour_without_patterns():
+    """Not the lattice that rounding would be normalized to, nor the colours of faint noise."""
     network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
     model, black = FastStyleTransfer(network, ["stripes", "plain"]), np.full((40, 32, 3), -1, "float32")
+    weights = np.array([[0.0, 1.0]], "float32")
     picture = model.stylize(black, 1)
     np.testing.assert_array_equal(picture, np.broadcast_to(picture[0, 0], picture.shape))
     np.testing.assert_allclose(
-        picture[0, 0],
-        model([black[None], np.array([[0.0, 1.0]], "float32")])[0].numpy().mean((0, 1)),
-        atol=1e-5,
+        picture[0, 0], model([black[None], weights])[0].numpy().mean((0, 1)), atol=1e-5
     )
     assert model.stylize(black, 1, texture=1).std((0, 1)).min() > 0.01
-    black[3, 3] = -0.9
-    assert model.stylize(black, 1).std((0, 1)).min() > 0.01
     in_bytes = painter.fast(model, {"plain": 1.0})(np.zeros((40, 32, 3), np.uint8))
     np.testing.assert_array_equal(in_bytes, np.broadcast_to(in_bytes[0, 0], in_bytes.shape))
     assert np.abs(in_bytes[0, 0] / 127.5 - 1 - picture[0, 0]).max() < 0.005
+
+
+def test_contrast_comes_with_that_of_the_image():
+    image, picture = np.zeros((4, 4, 3), np.uint8), np.zeros((4, 4, 3), np.uint8)
+    image[::2], picture[::2] = 2, 200  # a standard deviation of one level: half of the contrast
+    np.testing.assert_array_equal(evened(picture, image, 0)[:2, 0, 0], [150, 50])
+    np.testing.assert_allclose(
+        evened(picture / 127.5 - 1, image / 127.5 - 1, 0)[:2, 0, 0], np.array([150, 50]) / 127.5 - 1
+    )
+    assert evened(picture, image, 0.5) is picture
+    image[::2] = 60
+    assert evened(picture, image, 0) is picture
+    image[::2] = 0
+    np.testing.assert_array_equal(evened(picture, image, 0), 100)
 
 
 def test_packed_styles_paint_the_same_to_rounding(tmp_path):
@@ -360,6 +374,22 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
         pack(other, tmp_path / "other.npz")
     with pytest.raises(FileNotFoundError, match="eight-styles"):
         pretrained("nine-styles")
+
+
+def test_runs_of_networks_that_saw_zeros_are_refused(tmp_path):
+    model = fast_model()
+    model.network.get_layer("up1").padding = "same"  # as it is in their files
+    with pytest.raises(ValueError, match="The model is of an earlier version"):
+        pack(model, tmp_path / "old.npz")
+    assert not (tmp_path / "old.npz").exists()
+    model.save(tmp_path / "old.keras")
+    with pytest.raises(ValueError, match=r"old\.keras is of an earlier version .* Train it anew"):
+        painter.load(tmp_path / "old.keras")
+    run = Run(tmp_path / "run")
+    run.checkpoints.mkdir(parents=True)
+    model.save(run.checkpoints / "last.keras")
+    with pytest.raises(ValueError, match=r"last\.keras is of an earlier version"):
+        resumed(run, FastStyleTransfer, 9)
 
 
 def test_files_of_networks_that_saw_zeros_are_refused(tmp_path):
