@@ -265,8 +265,9 @@ class AdaINStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Pictures of (photographs, paintings), as `stylize` paints them, both of any size.
+        """Pictures of (photographs, paintings), both of any size, as `stylize` paints them.
 
+        But for images that show hardly anything, which stay faint in `stylize` alone (`pictures.evened`).
         Texture is `default_texture`, or within a block of `layers.PatternStrength`, what that says.
         """
         photographs, paintings = inputs

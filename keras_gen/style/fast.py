@@ -221,8 +221,9 @@ class FastStyleTransfer(FeedForwardStyle):
     # Painting.
 
     def call(self, inputs, training=False):
-        """Pictures of (images, weights of the styles), as `stylize` paints them, of any size.
+        """Pictures of (images, weights of the styles), of any size, as `stylize` paints them.
 
+        But for images that show hardly anything, which stay faint in `stylize` alone (`pictures.evened`).
         Texture is `default_texture`, or within a block of `layers.PatternStrength`, what that says.
         """
         images, weights = inputs
