@@ -299,8 +299,8 @@ def test_evaluation_repeats_itself_and_changes_nothing():
         np.testing.assert_array_equal(a, b)
 
 
-def test_what_shows_nothing_becomes_one_colour_without_patterns():
-    """Not the lattice that rounding would be normalized to, nor the colours of faint noise."""
+def test_one_colour_becomes_one_colour_without_patterns():
+    """Not the lattice that rounding would be normalized to."""
     network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
     model, black = FastStyleTransfer(network, ["stripes", "plain"]), np.full((40, 32, 3), -1, "float32")
     weights = np.array([[0.0, 1.0]], "float32")
