@@ -176,21 +176,22 @@ def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, 
             pictures = model.sampler([images, tf.repeat(weights, tf.shape(images)[0], axis=0)])
         return tf.cast(pictures, tf.float32)
 
-    return Painter(_by_network(network, texture), **options)
+    return Painter(_Network(network, texture), **options)
 
 
-def _by_network(network: Callable, texture: float) -> Callable[[np.ndarray, Progress | None], np.ndarray]:
-    """Pictures of any size by a style network, for `Painter`."""
-    from keras_gen.networks.style_blocks import MULTIPLE
-    from keras_gen.style.pictures import evened
-    from keras_gen.style.tiles import Tiled
+class _Network:
+    """Pictures of any size by a style network, for `Painter`; what shows hardly anything stays faint."""
 
-    tiled = Tiled(network, multiple=MULTIPLE)
+    def __init__(self, network: Callable, texture: float) -> None:
+        from keras_gen.networks.style_blocks import MULTIPLE
+        from keras_gen.style.tiles import Tiled
 
-    def paint(pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
-        return evened(tiled(pixels, progress), pixels, texture)
+        self.tiled, self.texture = Tiled(network, multiple=MULTIPLE), texture
 
-    return paint
+    def __call__(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
+        from keras_gen.style.pictures import evened
+
+        return evened(self.tiled(pixels, progress), pixels, self.texture)
 
 
 def adain(
@@ -236,7 +237,7 @@ def adain(
         with PatternStrength(texture):
             return decode(mixed)
 
-    return Painter(_by_network(network, texture), **options)
+    return Painter(_Network(network, texture), **options)
 
 
 def gatys(

@@ -20,6 +20,13 @@ def floats(pixels):
     return pixels.astype("float32") / 127.5 - 1
 
 
+def in_small_tiles(monkeypatch, made, passes):
+    """Has a painter paint in tiles of 256 pixels; an option that it does not have is an error."""
+    options = {"tile": 256, "overlap": 128, "whole": 100 * 100, "passes": passes, "tolerance": 0}
+    for name, value in options.items():
+        monkeypatch.setattr(made.paint.tiled, name, value)
+
+
 def test_styles_and_weights(tmp_path):
     assert painter.parse_styles(["a", "b=0.25", "my=name=2"]) == {"a": 1.0, "b": 0.25, "my=name": 2.0}
     (tmp_path / "a=b.png").touch()
@@ -72,7 +79,7 @@ def test_strength_and_colour_are_mixed_in_strips():
 
 
 @pytest.mark.parametrize("texture", [1.0, pytest.param(0.5, marks=pytest.mark.slow)])
-def test_a_large_photograph_is_painted_as_a_whole_would_be(texture):
+def test_a_large_photograph_is_painted_as_a_whole_would_be(texture, monkeypatch):
     """Tiles of a real network, its normalizations conditional, of which there are ten; and of two blended."""
     keras.utils.set_random_seed(0)
     network = transformer_net(2, width=8, blocks=1, coarse_blocks=1, calm=texture < 1)
@@ -84,15 +91,14 @@ def test_a_large_photograph_is_painted_as_a_whole_would_be(texture):
     smooth = 255 * np.dstack([x, y, (x + y) / 2])
     photo = np.clip(smooth + x[..., None] * noise(288, 560) / 8, 0, 255).astype("uint8")
     made = painter.fast(model, {"a": 1, "b": 1}, texture)
-    made.paint.tile, made.paint.overlap, made.paint.whole = 256, 128, 100 * 100
-    made.paint.passes, made.paint.tolerance = 10, 0
+    in_small_tiles(monkeypatch, made, passes=10)
     whole = model.stylize(floats(photo), [0.5, 0.5], texture=texture)
     np.testing.assert_allclose(made(photo), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["eight-styles", "adain"])
-def test_the_packages_networks_paint_large_photographs_alike_in_tiles(name):
+def test_the_packages_networks_paint_large_photographs_alike_in_tiles(name, monkeypatch):
     """As they are, of more pixels than go through a network at once: after two passes over the tiles."""
     with cbook.get_sample_data("grace_hopper.jpg") as file, Image.open(file) as image:
         photo = np.asarray(image.convert("RGB").resize((1700, 2000), Image.Resampling.LANCZOS))
@@ -101,9 +107,9 @@ def test_the_packages_networks_paint_large_photographs_alike_in_tiles(name):
         made = painter.adain(model, {"a": floats(photo[100:500, 100:600])}, [1])
     else:
         made = painter.fast(model, {"great-wave": 1})
-    assert photo.shape[0] * photo.shape[1] > made.paint.whole
+    assert photo.shape[0] * photo.shape[1] > made.paint.tiled.whole
     tiles = made(photo).astype(int)
-    made.paint.whole = 10_000_000
+    monkeypatch.setattr(made.paint.tiled, "whole", 10_000_000)
     assert np.abs(tiles - made(photo)).mean() < 1
 
 
@@ -121,14 +127,13 @@ def test_adain_blends_paintings(adain_model):
     np.testing.assert_allclose(made, np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
 
 
-def test_adain_of_a_large_photograph(adain_model):
+def test_adain_of_a_large_photograph(adain_model, monkeypatch):
     """Tiles with the exchanged statistics of the whole, in all the decoder's normalizations too."""
     y, x = np.mgrid[:288, :560] / 560  # wider than the period of noise
     smooth = 255 * np.dstack([x, y, (x + y) / 2])
     photo = np.clip(smooth + x[..., None] * noise(288, 560) / 8, 0, 255).astype("uint8")
     made = painter.adain(adain_model, {"a": floats(noise(60, 70, 1))}, [1])
-    made.paint.tile, made.paint.overlap, made.paint.whole = 256, 128, 100 * 100
-    made.paint.passes, made.paint.tolerance = 8, 0
+    in_small_tiles(monkeypatch, made, passes=8)
     whole = adain_model.stylize(floats(photo), floats(noise(60, 70, 1)))
     np.testing.assert_allclose(made(photo), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
 
