@@ -20,8 +20,17 @@ def mirrored(
         symmetric: repeats the border pixels, where reflection begins with those beside them.
         sliced: puts borders of one or two pixels beside an image of known size by slices and `concat`:
             TFLite's delegates take these, and no `MIRROR_PAD`. Their gradient is slower than `tf.pad`'s.
+
+    Raises:
+        ValueError: more pixels than the image, of known size, has to mirror.
     """
     sizes = tuple(images.shape[1:3])
+    for size, sides in zip(sizes, padding, strict=True):
+        if size is not None and max(sides) > size - (0 if symmetric else 1):
+            raise ValueError(
+                f"An image of {sizes[0]}x{sizes[1]} pixels cannot be mirrored {max(sides)} pixels beyond its "
+                "border: take a larger image or less padding."
+            )
     if not sliced or None in sizes or max(max(sides) for sides in padding) > 2:
         mode = "SYMMETRIC" if symmetric else "REFLECT"
         return tf.pad(images, [(0, 0), *padding, (0, 0)], mode)

@@ -42,12 +42,6 @@ class ReflectionPadding2D(keras.layers.Layer):
         self.padding = ((top, bottom), (left, right))
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        for size, sides in zip(inputs.shape[1:3], self.padding, strict=True):
-            if size is not None and max(sides) >= size:
-                raise ValueError(
-                    f"An image of {inputs.shape[1]}x{inputs.shape[2]} pixels cannot be padded by reflection "
-                    f"of {max(sides)}: take a larger image or less padding."
-                )
         return mirrored(inputs, self.padding, sliced=not training)
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -38,7 +38,7 @@ class ResizeConvolution2D(keras.layers.Layer):
     Input shape: `(batch, height, width, channels)`; output shape: `(batch, 2 height, 2 width, filters)`.
 
     Raises:
-        ValueError: an even kernel_size, or another padding.
+        ValueError: an even kernel_size, another padding, or images too small to mirror that far.
 
     Reference: Deconvolution and Checkerboard Artifacts, 2016, Distill (doi:10.23915/distill.00003).
     """

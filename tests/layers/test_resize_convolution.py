@@ -69,3 +69,8 @@ def test_without_a_bias_it_is_the_kernel_alone():
         layer(images) - plain(images), np.broadcast_to([1, -2], (1, 8, 10, 2)), atol=1e-5
     )
     assert ResizeConvolution2D.from_config(plain.get_config()).use_bias is False
+
+
+def test_an_image_too_small_to_mirror():
+    with pytest.raises(ValueError, match="1x9 pixels cannot be mirrored 2 pixels beyond"):
+        ResizeConvolution2D(4, 7, padding="symmetric")(np.zeros((1, 1, 9, 2), "float32"))
