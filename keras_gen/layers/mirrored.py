@@ -28,8 +28,8 @@ def mirrored(
     for size, sides in zip(sizes, padding, strict=True):
         if size is not None and max(sides) > size - (0 if symmetric else 1):
             raise ValueError(
-                f"An image of {sizes[0]}x{sizes[1]} pixels cannot be mirrored {max(sides)} pixels beyond its "
-                "border: take a larger image or less padding."
+                f"An image of {size} pixels a side cannot be mirrored {max(sides)} pixels beyond its border: "
+                "take a larger image, less padding or a smaller kernel."
             )
     if not sliced or None in sizes or max(max(sides) for sides in padding) > 2:
         mode = "SYMMETRIC" if symmetric else "REFLECT"

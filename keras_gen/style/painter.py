@@ -180,7 +180,7 @@ def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, 
 
 
 class _Network:
-    """Pictures of any size by a style network, for `Painter`; what shows hardly anything stays faint."""
+    """Pictures of any size by a style network, for `Painter`, as `pictures.evened` leaves them."""
 
     def __init__(self, network: Callable, texture: float) -> None:
         from keras_gen.networks.style_blocks import MULTIPLE

@@ -111,8 +111,8 @@ def checkerboard_losses(pictures: tf.Tensor) -> tf.Tensor:
     whole = _from(grain, 0, 0, (batch, rows * height * _CHECKER, row))
     # Along one axis after the other: the ranks that kernels are fast for.
     means = tf.reduce_mean(tf.reshape(whole, (-1, height, _CHECKER, row)), 1)
-    means = tf.reduce_mean(tf.reshape(means, (-1, width, _CHECKER * 3)), 1)
-    means = tf.reshape(means, (-1, rows, _CHECKER, columns, _CHECKER, 3))
+    means = tf.reduce_mean(tf.reshape(means, (-1, width, _CHECKER * channels)), 1)
+    means = tf.reshape(means, (-1, rows, _CHECKER, columns, _CHECKER, channels))
     means -= tf.reduce_mean(means, (2, 4), keepdims=True)
     return tf.reduce_mean(tf.square(means), (1, 2, 3, 4, 5))
 

@@ -32,8 +32,12 @@ def test_slices_alone_where_they_are_asked_for():
 
 
 @pytest.mark.parametrize("symmetric", [False, True])
-def test_images_too_small_to_mirror(symmetric):
+@pytest.mark.parametrize("sliced", [False, True])
+def test_images_too_small_to_mirror(symmetric, sliced):
+    options = {"symmetric": symmetric, "sliced": sliced}
     most = 4 if symmetric else 3
-    mirrored(IMAGES, ((0, 0), (most, 0)), symmetric=symmetric)
-    with pytest.raises(ValueError, match=f"of 5x4 pixels cannot be mirrored {most + 1} pixels beyond"):
-        mirrored(IMAGES, ((0, 0), (most + 1, 0)), symmetric=symmetric)
+    expected = np.pad(IMAGES, ((0, 0), (0, 0), (most, most), (0, 0)), "symmetric" if symmetric else "reflect")
+    np.testing.assert_array_equal(mirrored(IMAGES, ((0, 0), (most, most)), **options), expected)
+    for sides in ((most + 1, 0), (0, most + 1)):
+        with pytest.raises(ValueError, match=f"of 4 pixels a side cannot be mirrored {most + 1} pixels"):
+            mirrored(IMAGES, ((0, 0), sides), **options)

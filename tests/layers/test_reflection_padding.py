@@ -27,5 +27,5 @@ def test_padding_of_another_form(padding):
 
 
 def test_an_image_too_small_to_reflect():
-    with pytest.raises(ValueError, match="2x6 pixels cannot be mirrored 2 pixels beyond"):
+    with pytest.raises(ValueError, match="2 pixels a side cannot be mirrored 2 pixels beyond"):
         ReflectionPadding2D(2)(np.zeros((1, 2, 6, 1), "float32"))

@@ -72,5 +72,5 @@ def test_without_a_bias_it_is_the_kernel_alone():
 
 
 def test_an_image_too_small_to_mirror():
-    with pytest.raises(ValueError, match="1x9 pixels cannot be mirrored 2 pixels beyond"):
+    with pytest.raises(ValueError, match="1 pixels a side cannot be mirrored 2 pixels beyond"):
         ResizeConvolution2D(4, 7, padding="symmetric")(np.zeros((1, 1, 9, 2), "float32"))

@@ -64,6 +64,18 @@ def test_a_checkerboard_is_measured_by_its_variance_whatever_lies_below(size):
     np.testing.assert_allclose(checkerboard_losses(colours), 0, atol=1e-10)
 
 
+@pytest.mark.parametrize("size", [(7, 7), (11, 18), (64, 41)])
+def test_a_checkerboard_is_what_every_fourth_pixel_has_beside_its_surroundings(size):
+    """One square, in words: less the mean of the 4x4 from two before to one after, of which sixteen means."""
+    images = np.random.default_rng(2).uniform(-1, 1, (2, *size, 3))
+    around = np.lib.stride_tricks.sliding_window_view(images, (4, 4), (1, 2)).mean((-1, -2))
+    grain = images[:, 2:-1, 2:-1] - around
+    height, width = (side // 4 * 4 for side in grain.shape[1:3])
+    grain = grain[:, :height, :width].reshape(2, height // 4, 4, width // 4, 4, 3)
+    expected = grain.mean((1, 3)).var((1, 2)).mean(-1)
+    np.testing.assert_allclose(checkerboard_losses(images), expected, rtol=1e-5)
+
+
 def test_a_checkerboard_is_found_whose_squares_differ_from_place_to_place():
     """Light on dark here and dark on light there: over the whole picture it would cancel."""
     squares = np.where(np.indices((67, 131)).sum(0) % 2, 0.2, -0.2)
