@@ -14,12 +14,12 @@ _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
 def keep_freed_memory() -> None:
     """Has TensorFlow keep the memory of freed tensors on CPUs; call it before TensorFlow computes.
 
-    By itself it asks the C library for each tensor, which gets large ones from the system and gives them back
-    at once: all pages of the next are faults, and zeroed. Steps of training take and free the same sizes over
-    and over. TensorFlow has the allocator that it uses on GPUs for CPUs too ("best fit with coalescing"),
-    which keeps what it once got: memory does not shrink before the process ends. This holds for all that
-    TensorFlow does in the process. Where the environment has TF_CPU_ALLOCATOR_USE_BFC ("false", say), all
-    stays as it is.
+    By itself, where it computes without oneDNN, it asks the C library for each tensor, which gets large ones
+    from the system and gives them back at once: all pages of the next are faults, and zeroed. Steps of
+    training take and free the same sizes over and over. TensorFlow has the allocator that it uses on GPUs for
+    CPUs too ("best fit with coalescing"), which keeps what it once got: memory does not shrink before the
+    process ends. This holds for all that TensorFlow does in the process. Where the environment has
+    TF_CPU_ALLOCATOR_USE_BFC ("false", say), all stays as it is.
     """
     if "TF_CPU_ALLOCATOR_USE_BFC" not in os.environ:
         os.environ["TF_CPU_ALLOCATOR_USE_BFC"] = "true"
