@@ -222,15 +222,15 @@ def adain(
     from keras_gen.style.borders import reflected
 
     texture = model.texture_of(texture)
-    encoder, decode = model.sampler.encoder, model.sampler.decode
+    encode, decode = model.sampler.encode, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
     styles = []
     for painting in paintings.values():
         padded = reflected(tf.constant(painting[None]), MULTIPLE)
-        styles.append(tf.cast(encoder(padded, training=False), tf.float32))
+        styles.append(tf.cast(encode(padded), tf.float32))
 
     def network(images: tf.Tensor) -> tf.Tensor:
-        content = tf.cast(encoder(images, training=False), tf.float32)
+        content = tf.cast(encode(images), tf.float32)
         mixed = tf.add_n(
             [share * exchanged(content, style) for share, style in zip(shares, styles, strict=True)]
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import tensorflow as tf
 
@@ -104,11 +104,11 @@ def checkerboard_losses(pictures: tf.Tensor) -> tf.Tensor:
     pixels = tf.reshape(tf.cast(pictures, tf.float32), (batch, tall, wide * channels))
     sums = pixels
     for step in (1, 2):
-        sums = _neighbours_added(_neighbours_added(sums, 1, step), 2, step * channels)
-    grain = _from(pixels, 2, 2 * channels, tf.shape(sums)) - sums / _CHECKER**2
+        sums = _neighbours_added(_neighbours_added(sums, step, 0), 0, step * channels)
+    grain = tf.slice(pixels, (0, 2, 2 * channels), tf.shape(sums)) - sums / _CHECKER**2
     (height, rows), (width, columns) = (_cells(side) for side in (tall - _CHECKER + 1, wide - _CHECKER + 1))
     row = columns * width * _CHECKER * channels
-    whole = _from(grain, 0, 0, (batch, rows * height * _CHECKER, row))
+    whole = tf.slice(grain, (0, 0, 0), (batch, rows * height * _CHECKER, row))
     # Along one axis after the other: the ranks that kernels are fast for.
     means = tf.reduce_mean(tf.reshape(whole, (-1, height, _CHECKER, row)), 1)
     means = tf.reduce_mean(tf.reshape(means, (-1, width, _CHECKER * channels)), 1)
@@ -213,21 +213,10 @@ def _spread(values: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     return tf.gather(values, (2 * tf.range(count) + 1) * length // (2 * count), axis=-1)
 
 
-def _neighbours_added(rows: tf.Tensor, axis: int, step: int | tf.Tensor) -> tf.Tensor:
-    """Each number and the one so many farther along an axis of (batch, height, width × channels), added."""
-    size = tf.tensor_scatter_nd_sub(tf.shape(rows), [[axis]], [step])
-    top, left = (step, 0) if axis == 1 else (0, step)
-    return _from(rows, 0, 0, size) + _from(rows, top, left, size)
-
-
-def _from(
-    rows: tf.Tensor,
-    top: int | tf.Tensor,
-    left: int | tf.Tensor,
-    size: Sequence[int | tf.Tensor] | tf.Tensor,
-) -> tf.Tensor:
-    """So many of (batch, height, width × channels), from a row and a column on; the gradient is a padding."""
-    return tf.slice(rows, (0, top, left), size)
+def _neighbours_added(rows: tf.Tensor, down: int, right: int | tf.Tensor) -> tf.Tensor:
+    """Each number of (batch, height, width × channels) and the one so far down and to the right, added."""
+    size = tf.shape(rows) - (0, down, right)
+    return tf.slice(rows, (0, 0, 0), size) + tf.slice(rows, (0, down, right), size)
 
 
 def _cells(side: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
