@@ -198,6 +198,34 @@ def test_masks_give_each_region_its_painting():
     np.testing.assert_allclose(shared, 0.25 * plain + 0.75 * stripes, atol=1e-6)
 
 
+def test_one_colour_becomes_one_colour_in_each_region():
+    """Not the lattice that rounding would be normalized to."""
+    model, grey = adain_model(), np.full((40, 32, 3), -0.2, "float32")
+    left = np.zeros((40, 32), "float32")
+    left[:, :16] = 1
+    both = model.stylize(grey, [PLAIN, STRIPES], texture=0, masks=[left, 1 - left])
+    for region, painting in ((both[:, :16], PLAIN), (both[:, 16:], STRIPES)):
+        np.testing.assert_array_equal(region, np.broadcast_to(region[0, 0], region.shape))
+        whole = model.stylize(grey, painting, texture=0)
+        np.testing.assert_allclose(region[0, 0], whole[0, 0], atol=1e-6)
+    assert model.stylize(grey, STRIPES, texture=1).std((0, 1)).min() > 0.01
+
+
+def test_features_are_learned_of_images_of_any_size():
+    """An image that is mirrored to a multiple of eight has more of the encoder's features than VGG's."""
+    model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)
+    odd, painting = (tf.constant(each) for each in (photographs(1)[:, :27, :22], STRIPES[None, :29, :31]))
+    losses = model.losses_of(model.network, odd, painting)
+    expected = []
+    for image in (odd, painting):
+        wanted = model.vgg_features(image)["relu4_1"].numpy()
+        found = model.network.hint(model.network.encode(reflected(image, 8))).numpy()
+        found = found[:, : wanted.shape[1], : wanted.shape[2]]
+        scale = np.sqrt(np.square(wanted).mean())
+        expected.append(np.square(scale * found - wanted).mean() / (np.square(wanted).mean() + 1e-3))
+    np.testing.assert_allclose(losses["distillation"], np.mean(expected), rtol=1e-4)
+
+
 def test_several_images_are_painted_as_each_is():
     model, images = adain_model(), photographs(2)[:, :27]
     each = np.stack([model.stylize(image, STRIPES, 0.7) for image in images])
