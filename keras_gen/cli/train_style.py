@@ -50,6 +50,12 @@ def train_style(
     decoder_width: Annotated[
         int | None, typer.Option(min=1, help="Of adain's decoder.  [default: 16]")
     ] = None,
+    blocks: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Residual blocks at a quarter of the size: more paint better, slower.  [default: 5]"
+        ),
+    ] = None,
     separable: Annotated[
         bool | None,
         typer.Option(
@@ -105,6 +111,7 @@ def train_style(
         "steps": steps,
         "width": width,
         "decoder_width": decoder_width,
+        "blocks": blocks,
         "separable": separable,
         "batch_size": batch_size,
         "crop": crop,

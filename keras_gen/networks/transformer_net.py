@@ -38,6 +38,7 @@ def transformer_net(
     coarse_blocks: int = COARSE_BLOCKS,
     textured: bool = True,
     calm: bool = False,
+    calm_blocks: int | None = None,
     underpainted: bool = True,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks there and at an eighth, and up by resize.
@@ -60,6 +61,7 @@ def transformer_net(
         textured: whether each style has a texture. It stands still where a film moves.
         calm: whether a second network, without noise and textures, paints where patterns are to be left out.
             It learns nothing where all photographs are painted with patterns.
+        calm_blocks: number of its residual blocks at a quarter of the size; None is as many as the other's.
         underpainted: whether that one paints over dabs, not over the photograph's grain, by a layer
             `layers.Underpainting2D`.
 
@@ -70,15 +72,11 @@ def transformer_net(
     Reference: Perceptual Losses for Real-Time Style Transfer and Super-Resolution, 2016, arXiv:1603.08155;
     A Learned Representation For Artistic Style, 2017, arXiv:1610.07629.
     """
-    options: dict[str, Any] = {
-        "width": width,
-        "separable": separable,
-        "blocks": blocks,
-        "coarse_blocks": coarse_blocks,
-    }
-    patterned = _network(styles, noise=NOISE, textured=textured, **options)
+    options: dict[str, Any] = {"width": width, "separable": separable, "coarse_blocks": coarse_blocks}
+    patterned = _network(styles, noise=NOISE, textured=textured, blocks=blocks, **options)
     if not calm:
         return patterned
+    options["blocks"] = blocks if calm_blocks is None else calm_blocks
     plain = _network(styles, noise=0, textured=False, underpainted=underpainted, **options)
     blend = PatternBlend(patterned, plain, name="blend")
     inputs = [keras.Input(each.shape[1:], name=each.name) for each in patterned.inputs]

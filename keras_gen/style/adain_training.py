@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import optimizers, precision
+from keras_gen.networks.style_blocks import BLOCKS
 from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.runs.folder import Run
 from keras_gen.style.adain import AdaINStyleTransfer
@@ -128,6 +129,7 @@ def train_adain(
     steps: int = 20000,
     width: int = 16,
     decoder_width: int = 16,
+    blocks: int = BLOCKS,
     separable: bool = True,
     batch_size: int = 8,
     crop: int = 128,
@@ -154,7 +156,8 @@ def train_adain(
         steps: how many in all.
         width: of the `small_encoder`.
         decoder_width: of the `style_decoder`.
-        separable: lighter residual blocks of the decoder, for phones.
+        blocks: residual blocks of the decoder at a quarter of the size.
+        separable: lighter ones, for phones.
         batch_size: pairs a step.
         crop: side of the crops of photographs and paintings in pixels, at least 16.
         painting_size: longer side of the paintings in pixels.
@@ -195,7 +198,7 @@ def train_adain(
             say(reason)
             model = AdaINStyleTransfer(
                 small_encoder(width),
-                style_decoder(8 * width, width=decoder_width, separable=separable),
+                style_decoder(8 * width, width=decoder_width, blocks=blocks, separable=separable),
                 style_weight=style_weight,
                 total_variation_weight=total_variation_weight,
                 temporal_weight=temporal_weight,

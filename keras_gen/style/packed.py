@@ -130,9 +130,10 @@ def _scaled_over(variable: Any) -> tuple[int, ...] | None:
 
 def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any]]:
     layers = {layer.name: layer for layer in model.network.layers}
-    calm, underpainted = "blend" in layers, False
+    calm, of_calm = "blend" in layers, {}
     if calm:
-        underpainted = any(layer.name == "underpainting" for layer in layers["blend"].calm.layers)
+        own = {layer.name: layer for layer in layers["blend"].calm.layers}
+        of_calm = {"calm_blocks": _blocks(own)["blocks"], "underpainted": "underpainting" in own}
         layers = {layer.name: layer for layer in layers["blend"].patterned.layers}
     if "down1" not in layers:
         raise ValueError("Only a transformer_net can be packed.")
@@ -141,7 +142,7 @@ def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any
         **_blocks(layers),
         "textured": "texture" in layers,
         "calm": calm,
-        "underpainted": underpainted,
+        **of_calm,
     }
     return {"styles": list(model.styles), "network": options}, model.sampler.weights
 

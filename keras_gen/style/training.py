@@ -18,6 +18,7 @@ from keras_gen import callbacks as kc
 from keras_gen import data, optimizers, precision
 from keras_gen.callbacks.checkpoint import LAST
 from keras_gen.image import load_image, make_grid
+from keras_gen.networks.style_blocks import BLOCKS
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.pictures import find
 from keras_gen.runs.folder import Run
@@ -74,6 +75,7 @@ def train_style(
     *,
     steps: int = 6000,
     width: int = 16,
+    blocks: int = BLOCKS,
     separable: bool = True,
     batch_size: int = 4,
     crop: int = 256,
@@ -98,7 +100,8 @@ def train_style(
         out: the run folder: config.json, checkpoints/last.keras, previews and a history.
         steps: how many in all.
         width: of the network: 8, 16 or 32.
-        separable: lighter residual blocks, for phones.
+        blocks: residual blocks at a quarter of the size, of each network.
+        separable: lighter ones, for phones.
         batch_size: photographs a step.
         crop: side of the photographs' crops in pixels, at least 16.
         painting_size: longer side of the paintings in pixels; strokes come out at this scale.
@@ -142,7 +145,9 @@ def train_style(
         with precision.scope(precision_name) as reason:
             say(reason)
             calm = temporal_weight > 0  # else it would learn nothing of calm pictures
-            network = transformer_net(len(paintings), width=width, separable=separable, calm=calm)
+            network = transformer_net(
+                len(paintings), width=width, blocks=blocks, separable=separable, calm=calm
+            )
         model = FastStyleTransfer(
             network,
             list(paintings),

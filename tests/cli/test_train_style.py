@@ -40,9 +40,14 @@ def options(folders, run, *more):
     return ("--styles", folders[0], "--content", folders[1], "--out", run, *small, *more)
 
 
+def blocks_of(network):
+    names = [layer.name for layer in network.layers]
+    return sum(name.startswith("block") and name.endswith("_sum") for name in names)
+
+
 def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     run = tmp_path / "run"
-    result = cli("train-style", *options(folders, run), "--steps", 1)
+    result = cli("train-style", *options(folders, run), "--blocks", 2, "--steps", 1)
     assert result.exit_code == 0, result.output
     assert "2 styles after 1 step;" in result.stdout
     assert len(list((run / "previews").iterdir())) == 1
@@ -55,6 +60,7 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     assert "is at step 2 already, of --steps 2: ask for more" in finished.stderr
     model = keras.saving.load_model(run / "checkpoints" / "last.keras")
     assert int(model.step.numpy()) == 2
+    assert blocks_of(model.network) == 2
     photo, out = folders[1] / "a.png", tmp_path / "out.png"
     result = cli("stylize", photo, "--model", run, "--style", "mos", "-o", out)
     assert result.exit_code == 0, result.output
@@ -65,7 +71,7 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
 @pytest.mark.slow
 def test_trains_a_network_for_any_painting(cli, folders, tmp_path):
     run, photo, painting = tmp_path / "run", folders[1] / "a.png", folders[0] / "mosaic.png"
-    given = options(folders, run, "--method", "adain", "--decoder-width", 4, "--steps", 1)
+    given = options(folders, run, "--method", "adain", "--decoder-width", 4, "--blocks", 2, "--steps", 1)
     result = cli("train-style", *given)
     assert result.exit_code == 0, result.output
     assert "A network for any painting after 1 step;" in result.stdout
@@ -73,6 +79,7 @@ def test_trains_a_network_for_any_painting(cli, folders, tmp_path):
     result = cli("stylize", photo, "--model", run, "--style", painting, "-o", tmp_path / "out.png")
     assert result.exit_code == 0, result.output
     model = keras.saving.load_model(run / "checkpoints" / "last.keras")
+    assert blocks_of(model.network.decoder) == 2
     expected = model.stylize(
         *(pictures.read(path).pixels / np.float32(127.5) - 1 for path in (photo, painting))
     )

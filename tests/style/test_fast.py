@@ -360,7 +360,8 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
     np.savez(tmp_path / "older.npz", **stored)
     with pytest.raises(ValueError, match=r"older\.npz holds other weights than its network has"):
         pretrained(tmp_path / "older.npz")
-    for options in ({"textured": False}, {"calm": True, "underpainted": False}, {"calm": True}):
+    deeper = {"calm": True, "calm_blocks": 2}
+    for options in ({"textured": False}, {"calm": True, "underpainted": False}, deeper, {"calm": True}):
         other = FastStyleTransfer(transformer_net(2, width=8, blocks=1, **options), ["a", "b"])
         pack(other, tmp_path / "other.npz")
         again = pretrained(tmp_path / "other.npz")
