@@ -25,6 +25,7 @@ from keras_gen.style.perceptual import (
     blotch_losses,
     checkerboard_losses,
     content_losses,
+    grain_losses,
     mean_variation,
     palette_losses,
     structure_losses,
@@ -37,8 +38,8 @@ from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
 # Of calm pictures: what local structure weighs (eyes, hair and lines stay), the palette (without it they are
-# reliefs), blotches (halos, frames and pits), and total variation (weaves).
-_STRUCTURE, _PALETTE, _BLOTCHES, _VARIATION = 1.0, 6.0, 15.0, 2.0
+# reliefs), blotches (halos and frames), grain (pits and weaves in skies), and total variation.
+_STRUCTURE, _PALETTE, _BLOTCHES, _GRAIN, _VARIATION = 1.0, 6.0, 15.0, 20.0, 2.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -236,7 +237,8 @@ class FeedForwardStyle(GenerativeModel):
 
         The perceptual loss, and what keeps them plain where the photograph is: local structure counts, which
         keeps eyes, hair and lines; the painting's palette, which has what is dark filled, not outlined;
-        colours are to change where the photograph's do, and neighbouring pixels little.
+        colours are to change where the photograph's do, and neighbouring pixels little, least where the
+        photograph's hardly differ.
 
         Args:
             pictures, images, content, grams, style_weight: as for `perceptual`.
@@ -244,7 +246,7 @@ class FeedForwardStyle(GenerativeModel):
         """
         values = self.perceptual(pictures, images, content, grams, style_weight)
         loss = _STRUCTURE * structure_losses(pictures, images) + _PALETTE * palette_losses(pictures, palettes)
-        loss += _BLOTCHES * blotch_losses(pictures, images)
+        loss += _BLOTCHES * blotch_losses(pictures, images) + _GRAIN * grain_losses(pictures, images)
         return values["loss"] + tf.reduce_mean(loss) + _VARIATION * values["total_variation"]
 
     def origins(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:

@@ -21,6 +21,9 @@ TONE = 16
 _CHECKER, _SQUARE = 4, 64
 # Pixels of a side of the squares whose colours the blotch loss compares, and the difference at an edge.
 _BLOTCH, _EDGE = 4, 0.05
+# Pixels of a side of the squares whose grain is measured, and the mean difference of neighbouring pixels that
+# makes a photograph no longer plain there.
+_GRAIN, _ROUGH = 4, 0.03
 # Pixels of a side of the squares whose structure is compared; the variance of brightness that counts as
 # little, and the standard deviation from which all count alike.
 _WINDOW, _FAINT, _CLEAR = 8, 5e-4, 0.1
@@ -128,16 +131,42 @@ def blotch_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     Args:
         pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 8 pixels a side.
     """
-
-    def steps(images):
-        coarse = tf.nn.avg_pool2d(tf.cast(images, tf.float32), _BLOTCH, _BLOTCH, "VALID")
-        return [tf.abs(coarse[:, 1:] - coarse[:, :-1]), tf.abs(coarse[:, :, 1:] - coarse[:, :, :-1])]
-
+    coarse, given = (
+        tf.nn.avg_pool2d(tf.cast(images, tf.float32), _BLOTCH, _BLOTCH, "VALID")
+        for images in (pictures, photographs)
+    )
     parts = []
-    for own, given in zip(steps(pictures), steps(photographs), strict=True):
-        plain = tf.exp(-tf.reduce_max(given, -1) / _EDGE)
+    for own, wanted in zip(_steps(coarse), _steps(given), strict=True):
+        plain = tf.exp(-tf.reduce_max(tf.abs(wanted), -1) / _EDGE)
+        parts.append(tf.reduce_mean(plain * tf.reduce_mean(tf.abs(own), -1), (1, 2)))
+    return tf.add_n(parts)
+
+
+def grain_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
+    """How much neighbouring pixels differ where the photograph's hardly do: float32 (batch,).
+
+    In squares of 4 pixels the mean absolute difference of vertical and of horizontal neighbours, added, each
+    weighted by `exp(-d / 0.03)`, where d is the largest of the channels' mean absolute differences in the
+    photograph, of 8 pixels around the square. Pits and weaves in skies and on walls, of which the blotch loss
+    sees only what its means have, cost something, and strokes in grass hardly anything.
+
+    Args:
+        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 5 pixels a side.
+    """
+    parts = []
+    for own, given in zip(_steps(pictures), _steps(photographs), strict=True):
+        own = tf.nn.avg_pool2d(tf.abs(own), _GRAIN, _GRAIN, "VALID")
+        given = tf.nn.avg_pool2d(tf.abs(given), 2 * _GRAIN, _GRAIN, "SAME")
+        rows, columns = tf.shape(own)[1], tf.shape(own)[2]  # of the photograph the last square may be cut off
+        plain = tf.exp(-tf.reduce_max(given, -1) / _ROUGH)[:, :rows, :columns]
         parts.append(tf.reduce_mean(plain * tf.reduce_mean(own, -1), (1, 2)))
     return tf.add_n(parts)
+
+
+def _steps(images: tf.Tensor) -> list[tf.Tensor]:
+    """From each pixel to the one below, and to the one on the right."""
+    images = tf.cast(images, tf.float32)
+    return [images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]]
 
 
 def structure_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:

@@ -23,6 +23,7 @@ from keras_gen.style.perceptual import (
     blotch_losses,
     checkerboard_losses,
     content_losses,
+    grain_losses,
     mean_variation,
     palette,
     palette_losses,
@@ -249,7 +250,7 @@ def test_calm_pictures_learn_what_keeps_them_plain_besides():
     expected += [3.0, 5.0] * style_losses(model.vgg_features(pictures), grams)
     expected += 0.3 * tone_losses(pictures, images) + 100 * checkerboard_losses(pictures)
     expected += structure_losses(pictures, images) + 6 * palette_losses(pictures, palettes)
-    expected += 15 * blotch_losses(pictures, images)
+    expected += 15 * blotch_losses(pictures, images) + 20 * grain_losses(pictures, images)
     expected = np.mean(expected) + 2.02 * mean_variation(pictures)
     np.testing.assert_allclose(found["calm"], expected, rtol=1e-4)
     total = with_patterns["loss"] + found["calm"] + 0.5 * found["temporal"]

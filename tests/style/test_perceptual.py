@@ -1,7 +1,8 @@
 """The tone loss: zero for a photograph, two for its negative, blind to strokes; the checkerboard loss: the
 variance of a pattern of four pixels, blind to slopes, nearly so to other patterns; the blotch loss: how much
-colours change that the photograph does not; the palette loss: the distance of two distributions of colours,
-wherever these are; local structure at any brightness and contrast; taps that count alike; VGG in training."""
+colours change that the photograph does not; the grain loss: how much neighbours differ where it is plain; the
+palette loss: the distance of two distributions of colours, wherever these are; local structure at any
+brightness and contrast; taps that count alike; VGG in training."""
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from keras_gen.style.perceptual import (
     STYLE_TAPS,
     blotch_losses,
     checkerboard_losses,
+    grain_losses,
     palette,
     palette_losses,
     structure_losses,
@@ -124,6 +126,41 @@ def test_where_the_photograph_has_an_edge_a_picture_may():
 def test_grain_is_no_blotch():
     grain = 0.5 * np.where(np.indices((1, 64, 64, 3)).sum(0) % 2, 1, -1)
     np.testing.assert_allclose(blotch_losses(grain, np.zeros_like(grain)), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(5, 9), (33, 34), (64, 47)])
+def test_grain_is_measured_by_neighbours_where_the_photograph_is_plain(size):
+    """Square by square, in words."""
+    random = np.random.default_rng(3)
+    pictures = random.uniform(-1, 1, (2, *size, 3)).astype("float32")
+    photographs = (0.05 * random.uniform(-1, 1, (2, *size, 3))).astype("float32")
+    photographs[1, :, size[1] // 2 :] *= 20
+    expected = np.zeros(2)
+    for axis in (1, 2):
+        own, given = (np.abs(np.diff(images, axis=axis)) for images in (pictures, photographs))
+        lengths = own.shape[1:3]
+        starts = [range(0, length // 4 * 4, 4) for length in lengths]
+        before = [max(0, (-(-length // 4) - 1) * 4 + 8 - length) // 2 for length in lengths]
+        squares = []
+        for top in starts[0]:
+            for left in starts[1]:
+                rows, columns = (
+                    slice(max(0, start - more), start - more + 8)
+                    for start, more in zip((top, left), before, strict=True)
+                )
+                rough = given[:, rows, columns].mean((1, 2)).max(-1)
+                square = own[:, top : top + 4, left : left + 4].mean((1, 2, 3))
+                squares.append(square * np.exp(-rough / 0.03))
+        expected += np.mean(squares, 0)
+    np.testing.assert_allclose(grain_losses(pictures, photographs), expected, rtol=1e-4)
+
+
+def test_grain_costs_nothing_where_the_photograph_has_as_much():
+    stripes = np.zeros((1, 32, 32, 3), "float32")
+    stripes[:, :, ::2] = 0.6  # neighbours on a row differ by that
+    np.testing.assert_allclose(grain_losses(stripes, np.full_like(stripes, 0.1)), 0.6, rtol=1e-5)
+    assert grain_losses(stripes, stripes)[0] < 1e-6
+    assert grain_losses(np.full_like(stripes, 0.3), np.zeros_like(stripes))[0] == 0
 
 
 def test_structure_is_kept_at_any_brightness_and_contrast():
