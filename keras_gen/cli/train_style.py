@@ -53,7 +53,9 @@ def train_style(
     blocks: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Residual blocks at a quarter of the size: more paint better, slower.  [default: 5]"
+            min=1,
+            help="Residual blocks at a quarter of a picture's size: more may paint better, and take longer.  "
+            "[default: 5]",
         ),
     ] = None,
     separable: Annotated[

@@ -128,7 +128,12 @@ def painted(x: Any, style: Any, *, width: int, separable: bool, blocks: int, coa
 
     Returns:
         (batch, height, width, 3) in (-1, 1).
+
+    Raises:
+        ValueError: no blocks.
     """
+    if blocks < 1:
+        raise ValueError(f"blocks must be at least 1; received {blocks}.")
     for i in range(1, blocks + 1):
         x = residual(x, style, f"block{i}", separable)
         if coarse_blocks and i == (blocks + 1) // 2:

@@ -157,7 +157,7 @@ def train_adain(
         width: of the `small_encoder`.
         decoder_width: of the `style_decoder`.
         blocks: residual blocks of the decoder at a quarter of the size.
-        separable: lighter ones, for phones.
+        separable: lighter residual blocks of the decoder, for phones.
         batch_size: pairs a step.
         crop: side of the crops of photographs and paintings in pixels, at least 16.
         painting_size: longer side of the paintings in pixels.

@@ -21,9 +21,9 @@ TONE = 16
 _CHECKER, _SQUARE = 4, 64
 # Pixels of a side of the squares whose colours the blotch loss compares, and the difference at an edge.
 _BLOTCH, _EDGE = 4, 0.05
-# Pixels of a side of the squares whose grain is measured, and the mean difference of neighbouring pixels that
-# makes a photograph no longer plain there.
-_GRAIN, _ROUGH = 4, 0.03
+# Pixels of a side of the squares whose grain is measured, and of those in which a photograph is plain or not,
+# by this mean difference of neighbouring pixels.
+_SPECK, _SURROUNDINGS, _ROUGH = 4, 8, 0.03
 # Pixels of a side of the squares whose structure is compared; the variance of brightness that counts as
 # little, and the standard deviation from which all count alike.
 _WINDOW, _FAINT, _CLEAR = 8, 5e-4, 0.1
@@ -146,19 +146,19 @@ def grain_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     """How much neighbouring pixels differ where the photograph's hardly do: float32 (batch,).
 
     In squares of 4 pixels the mean absolute difference of vertical and of horizontal neighbours, added, each
-    weighted by `exp(-d / 0.03)`, where d is the largest of the channels' mean absolute differences in the
-    photograph, of 8 pixels around the square. Pits and weaves in skies and on walls, of which the blotch loss
-    sees only what its means have, cost something, and strokes in grass hardly anything.
+    weighted by `exp(-d / 0.03)`, where d is the largest of the channels' mean absolute differences of the
+    photograph in that direction, in the square of 8 pixels with the same middle. Pits and weaves in skies and
+    on walls, of which the blotch loss sees only what its means have, cost something, and strokes in grass
+    hardly anything.
 
     Args:
-        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 5 pixels a side.
+        pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 2 pixels a side.
     """
     parts = []
     for own, given in zip(_steps(pictures), _steps(photographs), strict=True):
-        own = tf.nn.avg_pool2d(tf.abs(own), _GRAIN, _GRAIN, "VALID")
-        given = tf.nn.avg_pool2d(tf.abs(given), 2 * _GRAIN, _GRAIN, "SAME")
-        rows, columns = tf.shape(own)[1], tf.shape(own)[2]  # of the photograph the last square may be cut off
-        plain = tf.exp(-tf.reduce_max(given, -1) / _ROUGH)[:, :rows, :columns]
+        own = tf.nn.avg_pool2d(tf.abs(own), _SPECK, _SPECK, "SAME")
+        given = tf.nn.avg_pool2d(tf.abs(given), _SURROUNDINGS, _SPECK, "SAME")
+        plain = tf.exp(-tf.reduce_max(given, -1) / _ROUGH)
         parts.append(tf.reduce_mean(plain * tf.reduce_mean(own, -1), (1, 2)))
     return tf.add_n(parts)
 

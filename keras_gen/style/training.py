@@ -101,7 +101,7 @@ def train_style(
         steps: how many in all.
         width: of the network: 8, 16 or 32.
         blocks: residual blocks at a quarter of the size, of each network.
-        separable: lighter ones, for phones.
+        separable: lighter residual blocks, for phones.
         batch_size: photographs a step.
         crop: side of the photographs' crops in pixels, at least 16.
         painting_size: longer side of the paintings in pixels; strokes come out at this scale.

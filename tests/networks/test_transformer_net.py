@@ -30,6 +30,12 @@ def test_separable_blocks_have_an_eighth_of_the_weights():
     assert transformer_net(8, width=16, separable=True).count_params() < 460_000
 
 
+def test_there_are_blocks():
+    for options in ({"blocks": 0}, {"calm": True, "calm_blocks": 0}):
+        with pytest.raises(ValueError, match="blocks must be at least 1; received 0"):
+            transformer_net(2, width=8, **options)
+
+
 def test_coarse_blocks_see_further():
     """A pixel moves others that residual blocks at a quarter of the size alone do not reach."""
     image = np.random.default_rng(0).uniform(-1, 1, (1, 256, 256, 3)).astype("float32")

@@ -108,6 +108,8 @@ def test_settings_are_kept_and_some_may_change(folder, tmp_path, monkeypatch):
     assert recall(tmp_path, {"steps": 9, "width": 8}) == {**kept, "steps": 9}
     with pytest.raises(ValueError, match=r"begun with --width 8, and --resume keeps that; received 16"):
         recall(tmp_path, {"width": 16})
+    with pytest.raises(ValueError, match="begun without --blocks, and --resume keeps that"):
+        recall(tmp_path, {"blocks": 9})
     with pytest.raises(ValueError, match=r"begun with --method fast"):
         recall(tmp_path, {"method": "adain"})
     run.config.write_text("[1]")
