@@ -76,8 +76,10 @@ def transformer_net(
     patterned = _network(styles, noise=NOISE, textured=textured, blocks=blocks, **options)
     if not calm:
         return patterned
-    options["blocks"] = blocks if calm_blocks is None else calm_blocks
-    plain = _network(styles, noise=0, textured=False, underpainted=underpainted, **options)
+    calm_blocks = blocks if calm_blocks is None else calm_blocks
+    plain = _network(
+        styles, noise=0, textured=False, blocks=calm_blocks, underpainted=underpainted, **options
+    )
     blend = PatternBlend(patterned, plain, name="blend")
     inputs = [keras.Input(each.shape[1:], name=each.name) for each in patterned.inputs]
     return keras.Model(inputs, blend(inputs), name="transformer_net")

@@ -135,11 +135,7 @@ def blotch_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
         tf.nn.avg_pool2d(tf.cast(images, tf.float32), _BLOTCH, _BLOTCH, "VALID")
         for images in (pictures, photographs)
     )
-    parts = []
-    for own, wanted in zip(_steps(coarse), _steps(given), strict=True):
-        plain = tf.exp(-tf.reduce_max(tf.abs(wanted), -1) / _EDGE)
-        parts.append(tf.reduce_mean(plain * tf.reduce_mean(tf.abs(own), -1), (1, 2)))
-    return tf.add_n(parts)
+    return tf.add_n([_where_plain(*each, _EDGE) for each in zip(_steps(coarse), _steps(given), strict=True)])
 
 
 def grain_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
@@ -156,17 +152,27 @@ def grain_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     """
     parts = []
     for own, given in zip(_steps(pictures), _steps(photographs), strict=True):
-        own = tf.nn.avg_pool2d(tf.abs(own), _SPECK, _SPECK, "SAME")
-        given = tf.nn.avg_pool2d(tf.abs(given), _SURROUNDINGS, _SPECK, "SAME")
-        plain = tf.exp(-tf.reduce_max(given, -1) / _ROUGH)
-        parts.append(tf.reduce_mean(plain * tf.reduce_mean(own, -1), (1, 2)))
+        own = tf.nn.avg_pool2d(own, _SPECK, _SPECK, "SAME")
+        given = tf.nn.avg_pool2d(given, _SURROUNDINGS, _SPECK, "SAME")
+        parts.append(_where_plain(own, given, _ROUGH))
     return tf.add_n(parts)
 
 
 def _steps(images: tf.Tensor) -> list[tf.Tensor]:
-    """From each pixel to the one below, and to the one on the right."""
+    """How far each pixel is from the one below, and from the one on the right, by channel."""
     images = tf.cast(images, tf.float32)
-    return [images[:, 1:] - images[:, :-1], images[:, :, 1:] - images[:, :, :-1]]
+    batch, tall, wide, _ = tf.unstack(tf.shape(images))
+    down, right = neighbour_differences(images)
+    return [
+        tf.abs(tf.reshape(down, (batch, tall - 1, wide, 3))),
+        tf.abs(tf.reshape(right, (batch, tall, wide - 1, 3))),
+    ]
+
+
+def _where_plain(own: tf.Tensor, given: tf.Tensor, scale: float) -> tf.Tensor:
+    """The mean of a picture's steps, each the less the larger the photograph's are: float32 (batch,)."""
+    plain = tf.exp(-tf.reduce_max(given, -1) / scale)
+    return tf.reduce_mean(plain * tf.reduce_mean(own, -1), (1, 2))
 
 
 def structure_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:

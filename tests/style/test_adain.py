@@ -20,6 +20,7 @@ from keras_gen.style.perceptual import checkerboard_losses, tone_losses
 from keras_gen.style.pictures import fitted
 
 RANDOM = {"backbone": "random"}
+_REFERENCE = Path(__file__).parents[1] / "reference"
 _SHEET = Path(__file__).parents[2] / "docs/images/styles.jpg"
 
 
@@ -267,8 +268,9 @@ def test_the_package_paints_by_any_painting():
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         photo = load_image(file.name, max_size=160)
     harvesters = load_image(_SHEET)[20:280, 20:380]  # its first cell is a painting, in no style
-    # Strange ones too, of no other network's making, which changes with its weights.
-    for painting in (harvesters, harvesters[..., ::-1], -harvesters):
+    # What the eight styles' network once painted in the Great Wave, upside down, red and blue exchanged.
+    wave = load_image(_REFERENCE / "strange_wave.png")
+    for painting in (harvesters, harvesters[..., ::-1], -harvesters, wave):
         painted = model.stylize(photo, painting)
 
         def off(picture, painting=painting):
