@@ -244,7 +244,8 @@ def palette_losses(pictures: tf.Tensor, palettes: tf.Tensor) -> tf.Tensor:
 
 def _spread(values: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:
     """So many of the values along the last axis, evenly chosen, some more than once where there are fewer."""
-    length = tf.shape(values)[-1]
+    # Of 64 bits: twice the product of two counts of a picture's colours has more than 31.
+    count, length = tf.cast(count, tf.int64), tf.shape(values, tf.int64)[-1]
     return tf.gather(values, (2 * tf.range(count) + 1) * length // (2 * count), axis=-1)
 
 

@@ -219,6 +219,14 @@ def test_palettes_of_any_number_of_colours_are_compared(count):
     np.testing.assert_allclose(palette_losses(ramp, palette(ramp, 48)), 0, atol=1e-10)
 
 
+def test_palettes_of_large_pictures_are_compared():
+    """Of 40,000 colours each: the product of both counts has more than 31 bits."""
+    picture = np.random.default_rng(5).uniform(-1, 1, (1, 400, 400, 3)).astype("float32")
+    target = palette(picture)
+    np.testing.assert_allclose(palette_losses(picture, target), 0, atol=1e-10)
+    assert palette_losses(-np.abs(picture), target)[0] > 0.5
+
+
 def test_taps_count_alike_however_strong_they_are():
     random = np.random.default_rng(4)
     strengths = dict(zip(STYLE_TAPS, (1000.0, 30.0, 4.0, 2.0), strict=True))
