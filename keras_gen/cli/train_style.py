@@ -89,6 +89,14 @@ def train_style(
             "[default: fast 4e-3, adain 1e-3]",
         ),
     ] = None,
+    restraint_weight: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            help="Plain skies, faces and the painting's own colours, instead of strokes everywhere.  "
+            "[default: fast 0, adain 0.5]",
+        ),
+    ] = None,
     temporal_weight: Annotated[
         float | None,
         typer.Option(
@@ -120,6 +128,7 @@ def train_style(
         "painting_size": painting_size,
         "style_weight": style_weight,
         "learning_rate": learning_rate,
+        "restraint_weight": restraint_weight,
         "temporal_weight": temporal_weight,
         "precision_name": precision,
         "backbone": backbone,

@@ -132,6 +132,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         tone_weight: weight of the tone loss.
         checkerboard_weight: weight of what repeats every four pixels.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
+        restraint_weight: weight of what keeps faces and lines, plain skies and the painting's own colours, at
+            the cost of strokes: see `perceptual.restraint_losses`.
         temporal_weight: weight of the temporal loss, as in `FastStyleTransfer`.
         distillation_weight: weight of the squared error by which relu4_1 of VGG is found in the encoder's
             features, of photographs and paintings, relative to its mean square.
@@ -160,6 +162,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         tone_weight: float = 0.3,
         checkerboard_weight: float = 100.0,
         total_variation_weight: float = 0.02,
+        restraint_weight: float = 0.5,
         temporal_weight: float = 0.0,
         distillation_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,
@@ -173,6 +176,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             tone_weight=tone_weight,
             checkerboard_weight=checkerboard_weight,
             total_variation_weight=total_variation_weight,
+            restraint_weight=restraint_weight,
             temporal_weight=temporal_weight,
             seed=seed,
             name=name,
@@ -244,7 +248,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         pictures, codes = paint(images)
         content, style = self.vgg_features(images), self.vgg_features(paintings)
         grams = {tap: gram_matrix(style[tap]) for tap in STYLE_TAPS}
-        targets = content, grams, self.style_weight
+        targets = content, grams, self.style_weight, palette(paintings)
         values = self.perceptual(pictures, images, *targets)
         if network.hint is not None:
             errors = []
@@ -260,7 +264,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         def calm(photographs):
             return paint(photographs, 0.0)[0]
 
-        return self.with_calm(values, calm, images, motion, *targets, palette(paintings))
+        return self.with_calm(values, calm, images, motion, *targets)
 
     # Painting.
 
@@ -394,6 +398,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             "tone_weight": self.tone_weight,
             "checkerboard_weight": self.checkerboard_weight,
             "total_variation_weight": self.total_variation_weight,
+            "restraint_weight": self.restraint_weight,
             "temporal_weight": self.temporal_weight,
             "distillation_weight": self.distillation_weight,
             "features": self.features.options,

@@ -136,6 +136,7 @@ def train_adain(
     painting_size: int = 512,
     style_weight: float = 15.0,
     total_variation_weight: float = 0.05,
+    restraint_weight: float = 0.5,
     temporal_weight: float = 0.0,
     distillation_weight: float = 0.5,
     learning_rate: float = 1e-3,
@@ -163,6 +164,8 @@ def train_adain(
         painting_size: longer side of the paintings in pixels.
         style_weight: weight of the style loss against the content's.
         total_variation_weight: weight of smoothness.
+        restraint_weight: weight of what keeps faces and lines, plain skies and the paintings' own colours, at
+            the cost of strokes; see `FastStyleTransfer`.
         temporal_weight: weight of the temporal loss; see `FastStyleTransfer`.
         distillation_weight: weight of the encoder's learning VGG's features; see `AdaINStyleTransfer`.
         learning_rate: as in `train_style`.
@@ -201,6 +204,7 @@ def train_adain(
                 style_decoder(8 * width, width=decoder_width, blocks=blocks, separable=separable),
                 style_weight=style_weight,
                 total_variation_weight=total_variation_weight,
+                restraint_weight=restraint_weight,
                 temporal_weight=temporal_weight,
                 distillation_weight=distillation_weight,
                 features={"backbone": backbone},

@@ -35,10 +35,10 @@ class FastStyleTransfer(FeedForwardStyle):
 
     Each training image gets a style at random, and the loss `content_weight * content + style_weight *
     style + tone_weight * tone + checkerboard_weight * checkerboard + total_variation_weight *
-    total_variation`: content by VGG features of the photograph, style by Gram matrices of the painting, tone
-    by the photograph's brightness. The content loss is divided by the photograph's mean square of features,
-    and the style loss of each of VGG's layers by the painting's, so that the weights mean the same for every
-    painting and every VGG, and every layer counts.
+    total_variation + restraint_weight * restraint`: content by VGG features of the photograph, style by Gram
+    matrices of the painting, tone by the photograph's brightness. The content loss is divided by the
+    photograph's mean square of features, and the style loss of each of VGG's layers by the painting's, so
+    that the weights mean the same for every painting and every VGG, and every layer counts.
 
     Show it the paintings with `adapt` before `fit`. The file that `save` writes holds what it has learned of
     them; VGG is not in the file, and is only needed for training.
@@ -53,10 +53,12 @@ class FastStyleTransfer(FeedForwardStyle):
             VGG's features hardly tell an image from its negative.
         checkerboard_weight: weight of what repeats every four pixels, which the network would take for grain.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
+        restraint_weight: weight of what keeps faces and lines, plain skies and the painting's own colours, at
+            the cost of strokes: see `perceptual.restraint_losses`.
         temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
             smooth: how far the painting of a photograph that was moved a little, with noise, is from the
             painting of the photograph, moved. Each photograph is then painted a second time, without texture
-            and noise, which stand still in a film; these calm pictures learn by `calm_loss`.
+            and noise, which stand still in a film; of these calm pictures the restraint weight is 1.
         features: the VGG: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         seed: an integer; None draws one.
         name: the model's name.
@@ -80,6 +82,7 @@ class FastStyleTransfer(FeedForwardStyle):
         tone_weight: float = 0.3,
         checkerboard_weight: float = 100.0,
         total_variation_weight: float = 0.02,
+        restraint_weight: float = 0.0,
         temporal_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,
         seed: int | None = None,
@@ -91,6 +94,7 @@ class FastStyleTransfer(FeedForwardStyle):
             tone_weight=tone_weight,
             checkerboard_weight=checkerboard_weight,
             total_variation_weight=total_variation_weight,
+            restraint_weight=restraint_weight,
             temporal_weight=temporal_weight,
             seed=seed,
             name=name,
@@ -195,10 +199,10 @@ class FastStyleTransfer(FeedForwardStyle):
             with ImageOrigin(origins), PatternStrength(texture):
                 return _painted(network, photographs, weights, training)
 
-        targets = self.vgg_features(images), grams, style_weight
+        targets = self.vgg_features(images), grams, style_weight, palettes
         values = self.perceptual(paint(images), images, *targets)
         calm = functools.partial(paint, texture=0.0)
-        return self.with_calm(values, calm, images, motion, *targets, palettes)
+        return self.with_calm(values, calm, images, motion, *targets)
 
     def fit(self, x=None, *args, **kwargs):
         """Trains on photographs: images (batch, height, width, 3) in [-1, 1], of at least 16 pixels a side.
@@ -327,6 +331,7 @@ class FastStyleTransfer(FeedForwardStyle):
             "tone_weight": self.tone_weight,
             "checkerboard_weight": self.checkerboard_weight,
             "total_variation_weight": self.total_variation_weight,
+            "restraint_weight": self.restraint_weight,
             "temporal_weight": self.temporal_weight,
             "features": self.features.options,
             "seed": self.seed,

@@ -22,13 +22,10 @@ from keras_gen.style.perceptual import (
     CONTENT_TAPS,
     STYLE_TAPS,
     TONE,
-    blotch_losses,
     checkerboard_losses,
     content_losses,
-    grain_losses,
     mean_variation,
-    palette_losses,
-    structure_losses,
+    restraint_losses,
     style_losses,
     tone_losses,
 )
@@ -37,9 +34,6 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
-# Of calm pictures: what local structure weighs (eyes, hair and lines stay), the palette (without it they are
-# reliefs), blotches (halos and frames), grain (pits and weaves in skies), and total variation.
-_STRUCTURE, _PALETTE, _BLOTCHES, _GRAIN, _VARIATION = 1.0, 6.0, 15.0, 20.0, 2.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -51,11 +45,11 @@ class FeedForwardStyle(GenerativeModel):
     Args:
         features: options of `networks.vgg`, e.g. {"backbone": "imagenet"}.
         hint_taps: of VGG that a subclass uses beside those of the loss.
-        content_weight, tone_weight, checkerboard_weight, total_variation_weight: of these parts of the
-            perceptual loss.
+        content_weight, tone_weight, checkerboard_weight, total_variation_weight, restraint_weight: of these
+            parts of the perceptual loss.
         temporal_weight: weight of the temporal loss: the mean squared difference between the painting of a
             photograph that was moved, with slight noise, and the painting of the photograph, moved, both
-            without patterns. Above 0 each photograph is painted so as well, by `calm_loss`.
+            without patterns. Above 0 each photograph is painted so as well, with a restraint weight of 1.
         seed, name: as in `GenerativeModel`.
 
     Raises:
@@ -75,6 +69,7 @@ class FeedForwardStyle(GenerativeModel):
         tone_weight: float,
         checkerboard_weight: float,
         total_variation_weight: float,
+        restraint_weight: float,
         temporal_weight: float,
         seed: int | None,
         name: str | None,
@@ -85,11 +80,12 @@ class FeedForwardStyle(GenerativeModel):
         self.content_weight, self.tone_weight = float(content_weight), float(tone_weight)
         self.checkerboard_weight = float(checkerboard_weight)
         self.total_variation_weight = float(total_variation_weight)
-        self.temporal_weight = float(temporal_weight)
-        for part in ("content", "tone", "checkerboard", "total_variation", "temporal"):
+        self.restraint_weight, self.temporal_weight = float(restraint_weight), float(temporal_weight)
+        for part in ("content", "tone", "checkerboard", "total_variation", "restraint", "temporal"):
             if not (weight := getattr(self, f"{part}_weight")) >= 0:
                 raise ValueError(f"{part}_weight must be at least 0; received {weight}.")
-        self._log(*_LOSSES, *(["calm", "temporal"] if self.temporal_weight else []))
+        restraint = ["restraint"] if self.restraint_weight else []
+        self._log(*_LOSSES, *restraint, *(["calm", "temporal"] if self.temporal_weight else []))
 
     def _log(self, *losses: str) -> None:
         self.loss_names: tuple[str, ...] = losses
@@ -198,6 +194,9 @@ class FeedForwardStyle(GenerativeModel):
         content: Mapping[str, tf.Tensor],
         grams: Mapping[str, tf.Tensor],
         style_weight: tf.Tensor | float,
+        palettes: tf.Tensor,
+        *,
+        restraint_weight: float | None = None,
     ) -> dict[str, tf.Tensor]:
         """The perceptual loss of paintings of photographs and its parts, each the mean over them.
 
@@ -207,7 +206,10 @@ class FeedForwardStyle(GenerativeModel):
             content: VGG's features of the photographs, by tap.
             grams: Gram matrices of each one's style, by tap.
             style_weight: of each one's style, or of all.
+            palettes: of each one's style, by `palette`.
+            restraint_weight: None is the model's own; 0 leaves that part out.
         """
+        restraint_weight = self.restraint_weight if restraint_weight is None else restraint_weight
         features = self.vgg_features(pictures)
         parts = {
             "content": content_losses(features, content),
@@ -217,37 +219,15 @@ class FeedForwardStyle(GenerativeModel):
         }
         loss = self.content_weight * parts["content"] + style_weight * parts["style"]
         loss += self.tone_weight * parts["tone"] + self.checkerboard_weight * parts["checkerboard"]
+        if restraint_weight:
+            parts["restraint"] = restraint_losses(pictures, images, palettes)
+            loss += restraint_weight * parts["restraint"]
         variation = mean_variation(pictures)
         return {
             "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
             **{name: tf.reduce_mean(part) for name, part in parts.items()},
             "total_variation": variation,
         }
-
-    def calm_loss(
-        self,
-        pictures: tf.Tensor,
-        images: tf.Tensor,
-        content: Mapping[str, tf.Tensor],
-        grams: Mapping[str, tf.Tensor],
-        style_weight: tf.Tensor | float,
-        palettes: tf.Tensor,
-    ) -> tf.Tensor:
-        """The loss of paintings without patterns: a scalar.
-
-        The perceptual loss, and what keeps them plain where the photograph is: local structure counts, which
-        keeps eyes, hair and lines; the painting's palette, which has what is dark filled, not outlined;
-        colours are to change where the photograph's do, and neighbouring pixels little, least where the
-        photograph's hardly differ.
-
-        Args:
-            pictures, images, content, grams, style_weight: as for `perceptual`.
-            palettes: of each one's style, by `palette`.
-        """
-        values = self.perceptual(pictures, images, content, grams, style_weight)
-        loss = _STRUCTURE * structure_losses(pictures, images) + _PALETTE * palette_losses(pictures, palettes)
-        loss += _BLOTCHES * blotch_losses(pictures, images) + _GRAIN * grain_losses(pictures, images)
-        return values["loss"] + tf.reduce_mean(loss) + _VARIATION * values["total_variation"]
 
     def origins(self, images: tf.Tensor, stream: RandomStream) -> tf.Tensor:
         """Where in the plane each image begins: int32 (batch, 2), at random.
@@ -279,13 +259,13 @@ class FeedForwardStyle(GenerativeModel):
             paint: from images to paintings without patterns, which stand still where a film moves.
             images: the photographs.
             motion: what `motion` gave.
-            *targets: what else `calm_loss` takes.
+            *targets: what else `perceptual` takes.
         """
         if not motion:
             return values
         moved_images, flow = motion
         pictures = paint(images)
-        calm = self.calm_loss(pictures, images, *targets)
+        calm = self.perceptual(pictures, images, *targets, restraint_weight=1.0)["loss"]
         temporal = tf.reduce_mean(temporal_losses(pictures, paint(moved_images), flow))
         loss = values["loss"] + calm + self.temporal_weight * temporal
         return {**values, "loss": loss, "calm": calm, "temporal": temporal}

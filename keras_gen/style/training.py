@@ -82,6 +82,7 @@ def train_style(
     painting_size: int = 512,
     style_weight: float | Sequence[float] = 15.0,
     total_variation_weight: float = 0.1,
+    restraint_weight: float = 0.0,
     temporal_weight: float = 0.0,
     learning_rate: float = 4e-3,
     precision_name: str = "auto",
@@ -108,6 +109,8 @@ def train_style(
         style_weight: weight of the style loss against the content's: one number, or one for each style in
             the order of their names.
         total_variation_weight: weight of smoothness.
+        restraint_weight: weight of what keeps faces and lines, plain skies and the paintings' own colours, at
+            the cost of strokes; see `FastStyleTransfer`.
         temporal_weight: weight of the temporal loss, for films that do not flicker; see `FastStyleTransfer`.
         learning_rate: of Muon at its highest, after 50 steps; it falls to nothing along a cosine. Another one
             than before, where a run goes on, begins a new cosine there.
@@ -153,6 +156,7 @@ def train_style(
             list(paintings),
             style_weight=style_weight,
             total_variation_weight=total_variation_weight,
+            restraint_weight=restraint_weight,
             temporal_weight=temporal_weight,
             features={"backbone": backbone},
             seed=seed,

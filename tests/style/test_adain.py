@@ -16,7 +16,7 @@ from keras_gen.style import AdaINStyleTransfer, pack, pretrained
 from keras_gen.style.adain import reduced
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.operators import adain
-from keras_gen.style.perceptual import checkerboard_losses, tone_losses
+from keras_gen.style.perceptual import checkerboard_losses, palette, restraint_losses, tone_losses
 from keras_gen.style.pictures import fitted
 
 RANDOM = {"backbone": "random"}
@@ -53,6 +53,7 @@ def test_learns_to_paint_in_the_colours_of_a_painting():
 
 def test_each_pair_is_weighed_by_its_own_painting():
     model = adain_model(
+        restraint_weight=0.6,
         style_weight=2.0,
         content_weight=3.0,
         tone_weight=0.7,
@@ -69,13 +70,16 @@ def test_each_pair_is_weighed_by_its_own_painting():
     np.testing.assert_allclose(both["tone"], np.mean(tone_losses(pictures, images)), rtol=1e-4)
     np.testing.assert_allclose(both["checkerboard"], np.mean(checkerboard_losses(pictures)), rtol=1e-4)
     parts = 3 * both["content"] + 2 * both["style"] + 0.7 * both["tone"] + 1e4 * both["checkerboard"]
-    parts += 0.5 * both["total_variation"]
+    restraint = np.mean(restraint_losses(pictures, images, palette(styles)))
+    np.testing.assert_allclose(both["restraint"], restraint, rtol=1e-4)
+    parts += 0.5 * both["total_variation"] + 0.6 * both["restraint"]
     np.testing.assert_allclose(both["loss"], parts, rtol=1e-4)
 
 
 def test_weights_are_at_least_nothing():
     networks = small_encoder(4), _decoder()
-    parts = ("content", "style", "tone", "checkerboard", "total_variation", "temporal", "distillation")
+    parts = ["content", "style", "tone", "checkerboard", "total_variation", "restraint", "temporal"]
+    parts.append("distillation")
     for part in parts:
         with pytest.raises(ValueError, match=f"{part}_weight must be at least 0; received -1"):
             AdaINStyleTransfer(*networks, **{f"{part}_weight": -1.0})
@@ -84,7 +88,8 @@ def test_weights_are_at_least_nothing():
 @pytest.mark.slow
 def test_a_small_encoder_learns_vggs_features(tmp_path):
     """More than the best constant would know of them."""
-    model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)
+    none = dict.fromkeys(("content_weight", "style_weight", "restraint_weight"), 0.0)
+    model = adain_model(**none, distillation_weight=1.0)
     before = model.network.encoder.get_weights()[0]
     colours = np.random.default_rng(0).uniform(-0.9, 0.9, (16, 1, 1, 3))
     images = (colours + 0.1 * photographs(16, 16)).astype("float32")
@@ -214,7 +219,8 @@ def test_one_colour_becomes_one_colour_in_each_region():
 
 def test_features_are_learned_of_images_of_any_size():
     """An image that is mirrored to a multiple of eight has more of the encoder's features than VGG's."""
-    model = adain_model(content_weight=0.0, style_weight=0.0, distillation_weight=1.0)
+    none = dict.fromkeys(("content_weight", "style_weight", "restraint_weight"), 0.0)
+    model = adain_model(**none, distillation_weight=1.0)
     odd, painting = (tf.constant(each) for each in (photographs(1)[:, :27, :22], STRIPES[None, :29, :31]))
     losses = model.losses_of(model.network, odd, painting)
     expected = []

@@ -110,7 +110,7 @@ def test_textures_are_learned_in_all_their_parts():
 
 def test_a_saved_model_goes_on_exactly(tmp_path):
     images = photographs()
-    straight, broken = (fast_model(checkerboard_weight=7.0) for _ in range(2))
+    straight, broken = (fast_model(checkerboard_weight=7.0, restraint_weight=0.3) for _ in range(2))
     broken.set_weights(straight.get_weights())
     for model in (straight, broken):
         keras.utils.set_random_seed(1)  # of VGG, which is random here and not in the file
@@ -121,6 +121,7 @@ def test_a_saved_model_goes_on_exactly(tmp_path):
     again = keras.saving.load_model(tmp_path / "a.keras")
     assert again.features.options["backbone"] == "random"
     assert again.checkerboard_weight == broken.checkerboard_weight == 7
+    assert again.restraint_weight == broken.restraint_weight == 0.3
     np.testing.assert_array_equal(again.stylize(images[0], 1), broken.stylize(images[0], 1))
     again.features = broken.features
     again.fit(images, batch_size=4, epochs=1, verbose=0, shuffle=False)
