@@ -413,4 +413,5 @@ class AdaINStyleTransfer(FeedForwardStyle):
             part: keras.saving.deserialize_keras_object(config[part], custom_objects=custom_objects)
             for part in ("encoder", "decoder")
         }
-        return cls(**{**config, **parts})
+        # Files from before there was restraint go on without.
+        return cls(**{"restraint_weight": 0.0, **config, **parts})

@@ -47,7 +47,8 @@ def blocks_of(network):
 
 def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     run = tmp_path / "run"
-    result = cli("train-style", *options(folders, run), "--blocks", 2, "--steps", 1)
+    given = options(folders, run, "--blocks", 2, "--restraint-weight", 0.25, "--steps", 1)
+    result = cli("train-style", *given)
     assert result.exit_code == 0, result.output
     assert "2 styles after 1 step;" in result.stdout
     assert len(list((run / "previews").iterdir())) == 1
@@ -60,6 +61,7 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
     assert "is at step 2 already, of --steps 2: ask for more" in finished.stderr
     model = keras.saving.load_model(run / "checkpoints" / "last.keras")
     assert int(model.step.numpy()) == 2
+    assert model.restraint_weight == 0.25
     assert blocks_of(model.network) == 2
     photo, out = folders[1] / "a.png", tmp_path / "out.png"
     result = cli("stylize", photo, "--model", run, "--style", "mos", "-o", out)
