@@ -12,15 +12,16 @@ from keras_gen.pictures import is_named
 from keras_gen.style.perceptual import TONE
 
 _LARGER = 2.0  # photographs are read at this many times the side of a crop,
-_CLOSER, _FARTHER = 0.7, 3.0  # and windows of them, from and to so many times it, become crops
+_CLOSER, _FARTHER = 1.2, 3.0  # and windows of them, from and to so many times it, become crops
 _RECOLOURED = 0.5  # of the crops
 
 
 def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.Dataset:
     """Batches of crops of photographs, in an order of its own in each epoch.
 
-    A network that sees some hundred photographs, always alike, paints others worse. So crops show from a
-    third of a photograph's shorter side to one and a half of it, reflected beyond its border: of a small
+    A network that sees some hundred photographs, always alike, paints others worse. So crops show from 0.6 of
+    a photograph's shorter side to one and a half of it, reflected beyond its border. Less would be enlarged,
+    for photographs are read at twice the size of a crop, and what is painted is mostly sharp; of a small
     photograph, too, some crops are as sharp as a large one is when it has been reduced. They may be mirrored,
     and half of them have another contrast, brightness, saturation and tint.
 
