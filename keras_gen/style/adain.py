@@ -119,8 +119,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
     besides, which a linear map of its features is to match.
 
     The loss is `FastStyleTransfer`'s, with the Gram matrices of each one's own painting, so that both are
-    weighed alike. The paper's takes channel means and deviations for the style, and features after the
-    exchange for the content.
+    weighed alike, but for restraint, without which strange paintings lend little but their strokes. The
+    paper's takes channel means and deviations for the style, and features after the exchange for the content.
 
     Train it on pairs: `fit` takes (photographs, paintings), both (batch, height, width, 3).
 
@@ -133,7 +133,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         checkerboard_weight: weight of what repeats every four pixels.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         restraint_weight: weight of what keeps faces and lines, plain skies and the painting's own colours, at
-            the cost of strokes: see `perceptual.restraint_losses`.
+            the cost of strokes, as in `FastStyleTransfer`.
         temporal_weight: weight of the temporal loss, as in `FastStyleTransfer`.
         distillation_weight: weight of the squared error by which relu4_1 of VGG is found in the encoder's
             features, of photographs and paintings, relative to its mean square.

@@ -34,6 +34,8 @@ from keras_gen.style.temporal import moved, random_flow, temporal_losses
 from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
+# How much more total variation weighs by restraint, for each 1 of that.
+_SMOOTHNESS = 2.0
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 
@@ -49,7 +51,8 @@ class FeedForwardStyle(GenerativeModel):
             parts of the perceptual loss.
         temporal_weight: weight of the temporal loss: the mean squared difference between the painting of a
             photograph that was moved, with slight noise, and the painting of the photograph, moved, both
-            without patterns. Above 0 each photograph is painted so as well, with a restraint weight of 1.
+            without patterns. Above 0 each photograph is painted so as well, with a restraint weight of at
+            least 1.
         seed, name: as in `GenerativeModel`.
 
     Raises:
@@ -207,7 +210,8 @@ class FeedForwardStyle(GenerativeModel):
             grams: Gram matrices of each one's style, by tap.
             style_weight: of each one's style, or of all.
             palettes: of each one's style, by `palette`.
-            restraint_weight: None is the model's own; 0 leaves that part out.
+            restraint_weight: None is the model's own; 0 leaves that part out, and above it total variation
+                weighs more, too.
         """
         restraint_weight = self.restraint_weight if restraint_weight is None else restraint_weight
         features = self.vgg_features(pictures)
@@ -223,8 +227,9 @@ class FeedForwardStyle(GenerativeModel):
             parts["restraint"] = restraint_losses(pictures, images, palettes)
             loss += restraint_weight * parts["restraint"]
         variation = mean_variation(pictures)
+        smoothness = self.total_variation_weight + _SMOOTHNESS * restraint_weight
         return {
-            "loss": tf.reduce_mean(loss) + self.total_variation_weight * variation,
+            "loss": tf.reduce_mean(loss) + smoothness * variation,
             **{name: tf.reduce_mean(part) for name, part in parts.items()},
             "total_variation": variation,
         }
@@ -265,7 +270,8 @@ class FeedForwardStyle(GenerativeModel):
             return values
         moved_images, flow = motion
         pictures = paint(images)
-        calm = self.perceptual(pictures, images, *targets, restraint_weight=1.0)["loss"]
+        restraint_weight = max(1.0, self.restraint_weight)
+        calm = self.perceptual(pictures, images, *targets, restraint_weight=restraint_weight)["loss"]
         temporal = tf.reduce_mean(temporal_losses(pictures, paint(moved_images), flow))
         loss = values["loss"] + calm + self.temporal_weight * temporal
         return {**values, "loss": loss, "calm": calm, "temporal": temporal}

@@ -28,8 +28,8 @@ _SPECK, _SURROUNDINGS, _ROUGH = 4, 8, 0.03
 # little, and the standard deviation from which all count alike.
 _WINDOW, _FAINT, _CLEAR = 8, 5e-4, 0.1
 # Of restraint: what local structure weighs (eyes, hair and lines stay), the palette (without it calm pictures
-# are reliefs), blotches (halos and frames), grain (pits and weaves in skies), and variation.
-_STRUCTURE, _PALETTE, _BLOTCHES, _GRAIN, _VARIATION = 1.0, 6.0, 15.0, 20.0, 2.0
+# are reliefs), blotches (halos and frames) and grain (pits and weaves in skies).
+_STRUCTURE, _PALETTE, _BLOTCHES, _GRAIN = 1.0, 6.0, 15.0, 20.0
 # Pixels of a side of the squares of which a palette is.
 _DAB = 2
 _DIRECTIONS = [
@@ -249,9 +249,9 @@ def restraint_losses(pictures: tf.Tensor, photographs: tf.Tensor, palettes: tf.T
     """What of each picture is neither its photograph's nor its painting's: float32 (batch,).
 
     Local structure counts, which keeps eyes, hair and lines; the painting's palette, which has what is dark
-    filled, not outlined; colours are to change where the photograph's do, and neighbouring pixels little,
-    least where the photograph's hardly differ (and everywhere a little, by the mean over all pictures). Gram
-    matrices alone ask for as much grain in a plain sky as there is in all of a painting.
+    filled, not outlined; colours are to change where the photograph's do, and neighbouring pixels to differ
+    little where the photograph's hardly do. Gram matrices alone ask for as much grain in a plain sky as there
+    is in all of a painting.
 
     Args:
         pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 8 pixels a side.
@@ -259,8 +259,8 @@ def restraint_losses(pictures: tf.Tensor, photographs: tf.Tensor, palettes: tf.T
     """
     loss = _STRUCTURE * structure_losses(pictures, photographs)
     loss += _PALETTE * palette_losses(pictures, palettes)
-    loss += _BLOTCHES * blotch_losses(pictures, photographs) + _GRAIN * grain_losses(pictures, photographs)
-    return loss + _VARIATION * mean_variation(pictures)
+    loss += _BLOTCHES * blotch_losses(pictures, photographs)
+    return loss + _GRAIN * grain_losses(pictures, photographs)
 
 
 def _spread(values: tf.Tensor, count: int | tf.Tensor) -> tf.Tensor:

@@ -20,10 +20,10 @@ def photographs(content: str, crop: int, batch_size: int, seed: int) -> tf.data.
     """Batches of crops of photographs, in an order of its own in each epoch.
 
     A network that sees some hundred photographs, always alike, paints others worse. So crops show from 0.6 of
-    a photograph's shorter side to one and a half of it, reflected beyond its border. Less would be enlarged,
-    for photographs are read at twice the size of a crop, and what is painted is mostly sharp; of a small
-    photograph, too, some crops are as sharp as a large one is when it has been reduced. They may be mirrored,
-    and half of them have another contrast, brightness, saturation and tint.
+    a photograph's shorter side to one and a half of it, reflected beyond its border. (Photographs are read at
+    twice the size of a crop, so less than half of one would be enlarged, and what is painted is mostly
+    sharp.) Of a small photograph, too, some crops are as sharp as a large one is when it has been reduced.
+    They may be mirrored, and half of them have another contrast, brightness, saturation and tint.
 
     Args:
         content: a data spec, or a folder of pictures.

@@ -72,15 +72,14 @@ def test_each_pair_is_weighed_by_its_own_painting():
     parts = 3 * both["content"] + 2 * both["style"] + 0.7 * both["tone"] + 1e4 * both["checkerboard"]
     restraint = np.mean(restraint_losses(pictures, images, palette(styles)))
     np.testing.assert_allclose(both["restraint"], restraint, rtol=1e-4)
-    parts += 0.5 * both["total_variation"] + 0.6 * both["restraint"]
+    parts += (0.5 + 2 * 0.6) * both["total_variation"] + 0.6 * both["restraint"]
     np.testing.assert_allclose(both["loss"], parts, rtol=1e-4)
 
 
 def test_weights_are_at_least_nothing():
     networks = small_encoder(4), _decoder()
-    parts = ["content", "style", "tone", "checkerboard", "total_variation", "restraint", "temporal"]
-    parts.append("distillation")
-    for part in parts:
+    parts = "content style tone checkerboard total_variation restraint temporal distillation"
+    for part in parts.split():
         with pytest.raises(ValueError, match=f"{part}_weight must be at least 0; received -1"):
             AdaINStyleTransfer(*networks, **{f"{part}_weight": -1.0})
 
@@ -106,6 +105,13 @@ def test_a_small_encoder_learns_vggs_features(tmp_path):
     for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert "distillation" in again.logged_names
+
+
+def test_restraint_is_kept_and_older_models_have_none():
+    model = adain_model(restraint_weight=0.3)
+    assert AdaINStyleTransfer.from_config(model.get_config()).restraint_weight == 0.3
+    older = {name: value for name, value in model.get_config().items() if name != "restraint_weight"}
+    assert AdaINStyleTransfer.from_config(older).restraint_weight == 0
 
 
 def test_packed_it_paints_the_same_to_rounding(tmp_path):

@@ -233,9 +233,10 @@ def test_a_gradient_that_is_not_finite_is_found_in_either_network(name):
         np.testing.assert_array_equal(a, b)
 
 
-def test_calm_pictures_learn_what_keeps_them_plain_besides():
+@pytest.mark.parametrize(("own", "weight"), [(0.0, 1.0), (0.4, 1.0), (2.0, 2.0)])
+def test_calm_pictures_learn_what_keeps_them_plain_besides(own, weight):
     network = transformer_net(2, width=8, separable=True, blocks=1, calm=True)
-    options = {"temporal_weight": 0.5, "features": RANDOM, "seed": 0}
+    options = {"temporal_weight": 0.5, "restraint_weight": own, "features": RANDOM, "seed": 0}
     model = FastStyleTransfer(network, ["stripes", "plain"], style_weight=[3.0, 5.0], **options)
     model.adapt(paintings())
     images, weights = tf.constant(photographs(2)), tf.one_hot([0, 1], 2)
@@ -250,13 +251,14 @@ def test_calm_pictures_learn_what_keeps_them_plain_besides():
     expected = content_losses(model.vgg_features(pictures), model.vgg_features(images))
     expected += [3.0, 5.0] * style_losses(model.vgg_features(pictures), grams)
     expected += 0.3 * tone_losses(pictures, images) + 100 * checkerboard_losses(pictures)
-    expected += structure_losses(pictures, images) + 6 * palette_losses(pictures, palettes)
-    expected += 15 * blotch_losses(pictures, images) + 20 * grain_losses(pictures, images)
-    expected = np.mean(expected) + 2.02 * mean_variation(pictures)
+    restraint = structure_losses(pictures, images) + 6 * palette_losses(pictures, palettes)
+    restraint += 15 * blotch_losses(pictures, images) + 20 * grain_losses(pictures, images)
+    expected = np.mean(expected + weight * restraint) + (0.02 + 2 * weight) * mean_variation(pictures)
     np.testing.assert_allclose(found["calm"], expected, rtol=1e-4)
     total = with_patterns["loss"] + found["calm"] + 0.5 * found["temporal"]
     np.testing.assert_allclose(found["loss"], total, rtol=1e-5)
     assert set(found) == {*with_patterns, "calm", "temporal"}
+    assert ("restraint" in with_patterns) == (own > 0)
 
 
 def test_bfloat16_keeps_losses_and_pictures_in_float32():
@@ -288,15 +290,17 @@ def test_the_correction_acts_before_the_optimizer():
     assert {"optimizer", "correction"} <= config.keys()
 
 
-def test_evaluation_repeats_itself_and_changes_nothing():
-    model = fast_model()
+@pytest.mark.parametrize("restraint_weight", [0.0, 0.5])
+def test_evaluation_repeats_itself_and_changes_nothing(restraint_weight):
+    model = fast_model(restraint_weight=restraint_weight)
     model.adapt(paintings())
     before = model.get_weights()
     first, second = (
         model.evaluate(photographs(), batch_size=3, verbose=0, return_dict=True) for _ in range(2)
     )
     assert first == second
-    assert set(first) == {"loss", "content", "style", "tone", "checkerboard", "total_variation"}
+    parts = {"content", "style", "tone", "checkerboard", "total_variation"}
+    assert set(first) == {"loss", *parts, *(["restraint"] if restraint_weight else [])}
     for a, b in zip(before, model.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
 

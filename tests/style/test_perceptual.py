@@ -220,7 +220,7 @@ def test_palettes_of_any_number_of_colours_are_compared(count):
 
 
 def test_palettes_of_large_pictures_are_compared():
-    """Of 40,000 colours each: the product of both counts has more than 31 bits."""
+    """Of 40,000 colours each: twice the product of both counts has more than 31 bits."""
     picture = np.random.default_rng(5).uniform(-1, 1, (1, 400, 400, 3)).astype("float32")
     target = palette(picture)
     np.testing.assert_allclose(palette_losses(picture, target), 0, atol=1e-10)
