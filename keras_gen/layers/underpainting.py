@@ -28,44 +28,49 @@ class Underpainting2D(keras.layers.Layer):
     """Dabs in place of grain, by a Kuwahara filter, and more local contrast, by unsharp masking.
 
     A pixel's colour becomes that of round dabs beside it, in eight directions, each weighted by the inverse
-    of the fourth power of the variance of its brightness: those that lie across an edge hardly count. Then
-    the brightness of each pixel is moved away from the mean around it, of 56 pixels at half of its height and
-    112 in all, the less the nearer it is to black or white. A network paints this more boldly than it does
-    the photograph itself, whose grain it follows.
+    of the fourth power of the variance of its brightness: those that lie across an edge hardly count. Further
+    coats do the same with what is there, by which dabs grow and edges stay. Then the brightness of each pixel
+    is moved away from the mean around it, of 56 pixels at half of its height and 112 in all, the less the
+    nearer it is to black or white. A network paints this more boldly than it does the photograph itself,
+    whose grain it follows.
 
     It has no weights, and computes in float32 whatever the policy, for variances of small numbers.
 
     Args:
         contrast: how far brightness is moved where it is medium, relative to its distance from the mean
             around it, at least 0.
+        coats: how many times dabs are laid, at least 1.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input and output shape: `(batch, height, width, 3)` in [-1, 1], sides multiples of 8.
 
     Raises:
-        ValueError: a contrast below 0, or images of other channels or sides.
+        ValueError: a contrast below 0, no coats, or images of other channels or sides.
 
     Reference: Artistic Edge and Corner Enhancing Smoothing, 2007, IEEE Transactions on Image Processing 16
     (doi:10.1109/TIP.2007.903912), whose dabs are sectors of a disc.
     """
 
-    def __init__(self, contrast: float = 0.7, **kwargs: Any) -> None:
+    def __init__(self, contrast: float = 0.7, coats: int = 1, **kwargs: Any) -> None:
         super().__init__(**{**kwargs, "dtype": "float32"})
         if not 0 <= contrast < math.inf:
             raise ValueError(f"contrast must be at least 0; received {contrast}.")
-        self.contrast = float(contrast)
+        if coats < 1:
+            raise ValueError(f"coats must be at least 1; received {coats}.")
+        self.contrast, self.coats = float(contrast), int(coats)
 
     def call(self, inputs: Any) -> Any:
         shape = tuple(inputs.shape[1:])
         if shape[-1] != 3 or any(side is not None and side % _SQUARE for side in shape[:2]):
             raise ValueError(f"Images must be of 3 channels, and sides multiples of 8; received {shape}.")
-        brightness = _luma(inputs)
-        around = tf.nn.avg_pool2d(brightness, _SQUARE, _SQUARE, "VALID")
+        around = tf.nn.avg_pool2d(_luma(inputs), _SQUARE, _SQUARE, "VALID")
         for _ in range(2):
             around = tf.nn.avg_pool2d(around, _AROUND, 1, "SAME")
         around = tf.image.resize(around, size_of(inputs))
-        dabs = _dabs(inputs, brightness - around)
-        brightness = _luma(dabs)
+        dabs, brightness = inputs, _luma(inputs)
+        for _ in range(self.coats):
+            dabs = _dabs(dabs, brightness - around)
+            brightness = _luma(dabs)
         # Least where there is no room left, so that eyes in a shadow stay.
         moved = self.contrast * (1 - tf.square(brightness)) * (brightness - around)
         return tf.clip_by_value(dabs + moved, -1.0, 1.0)
@@ -74,7 +79,7 @@ class Underpainting2D(keras.layers.Layer):
         return input_shape
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "contrast": self.contrast}
+        return {**super().get_config(), "contrast": self.contrast, "coats": self.coats}
 
 
 def _luma(images: tf.Tensor) -> tf.Tensor:

@@ -51,19 +51,21 @@ def _dabs(image, brightness):
     return painted / total
 
 
-def _expected(image, contrast):
+def _expected(image, contrast, coats=1):
     image, luma = image.astype("float64"), np.array([0.299, 0.587, 0.114])
     around = _pooled((image @ luma)[..., None], 8)[..., 0]
     around = _enlarged(_mean(_mean(around, 7), 7)[..., None], 8)
-    dabs = _dabs(image, image @ luma - around[..., 0])
+    dabs = image
+    for _ in range(coats):
+        dabs = _dabs(dabs, dabs @ luma - around[..., 0])
     brightness = (dabs @ luma)[..., None]
     return np.clip(dabs + contrast * (1 - brightness**2) * (brightness - around), -1, 1)
 
 
-@pytest.mark.parametrize("contrast", [0.0, 0.7, 2.0])
-def test_equals_the_filters_of_scipy(contrast):
-    found = Underpainting2D(contrast)(tf.constant(PHOTOGRAPHS)).numpy()
-    expected = np.stack([_expected(image, contrast) for image in PHOTOGRAPHS])
+@pytest.mark.parametrize(("contrast", "coats"), [(0.0, 1), (0.7, 1), (2.0, 1), (0.7, 2), (0.0, 3)])
+def test_equals_the_filters_of_scipy(contrast, coats):
+    found = Underpainting2D(contrast, coats)(tf.constant(PHOTOGRAPHS)).numpy()
+    expected = np.stack([_expected(image, contrast, coats) for image in PHOTOGRAPHS])
     np.testing.assert_allclose(found, expected, atol=1e-3)
     assert np.abs(found - expected).mean() < 5e-5
     assert np.abs(found - PHOTOGRAPHS).mean() > 0.01
@@ -98,7 +100,7 @@ def test_what_is_dark_becomes_darker_than_what_is_around_it():
 
 
 def test_is_traced_for_any_size_in_float32_and_saved(tmp_path):
-    layer = Underpainting2D(0.25, dtype="mixed_bfloat16")
+    layer = Underpainting2D(0.25, coats=2, dtype="mixed_bfloat16")
     painted = tf.function(layer, [tf.TensorSpec((None, None, None, 3))])
     for size in ((16, 8), (40, 64)):
         image = tf.constant(PHOTOGRAPHS[:, : size[0], : size[1]])
@@ -117,6 +119,11 @@ def test_is_traced_for_any_size_in_float32_and_saved(tmp_path):
 def test_what_is_out_of_range_is_named(contrast):
     with pytest.raises(ValueError, match=f"contrast must be at least 0; received {contrast}"):
         Underpainting2D(contrast)
+
+
+def test_there_is_a_coat_at_least():
+    with pytest.raises(ValueError, match="coats must be at least 1; received 0"):
+        Underpainting2D(coats=0)
 
 
 @pytest.mark.parametrize("shape", [(16, 20, 3), (4, 16, 3), (16, 16, 1), (16, 16, 4)])
