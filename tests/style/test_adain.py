@@ -288,7 +288,7 @@ def test_the_package_paints_by_any_painting():
         def off(picture, painting=painting):
             return np.abs(picture.mean((0, 1)) - painting.mean((0, 1))).mean()
 
-        assert off(painted) < 0.5 * off(photo)
+        assert off(painted) < 0.2 * off(photo)
         assert np.mean(tone_losses(painted[None], photo[None])) < 0.5
 
 
@@ -296,4 +296,4 @@ def test_the_package_paints_hardly_a_checkerboard():
     with cbook.get_sample_data("grace_hopper.jpg") as file:
         photo = load_image(file.name, max_size=384)
     painted = pretrained("adain").stylize(photo, load_image(_SHEET)[20:280, 20:380])
-    assert checkerboard_losses(painted[None])[0] < 1e-3  # before there was such a loss: 1.5e-3
+    assert checkerboard_losses(painted[None])[0] < 3e-4  # before there was such a loss: 1.5e-3
