@@ -214,6 +214,14 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 "size, such as small_encoder(); leave it out for others."
             )
 
+    @property
+    def default_texture(self) -> float:
+        """How strong noise is unless it is said: 0 if it has learned with restraint, else 1.
+
+        What such a network makes of noise in a plain sky is ticks, and of the rest nothing.
+        """
+        return 0.0 if self.restraint_weight else 1.0
+
     # Training.
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:

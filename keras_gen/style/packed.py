@@ -69,7 +69,9 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
     encoder = small_encoder(**config["encoder"])
     decoder = style_decoder(**config["decoder"])
     _set_weights(path, weights, encoder, decoder)
-    return AdaINStyleTransfer(encoder, decoder, seed=0)
+    # Files from before there was restraint are of networks without.
+    weight = config.get("restraint_weight", 0.0)
+    return AdaINStyleTransfer(encoder, decoder, restraint_weight=weight, seed=0)
 
 
 def _read(archive: Any, i: int) -> np.ndarray:
@@ -169,5 +171,6 @@ def _style_coder(model: AdaINStyleTransfer) -> tuple[dict[str, Any], list[Any]]:
             **_blocks(decoder),
             "code": decoder["code"].units,
         },
+        "restraint_weight": model.restraint_weight,  # by which it paints without noise
     }
     return config, [*network.encoder.weights, *network.decoder.weights]

@@ -66,7 +66,8 @@ def test_each_pair_is_weighed_by_its_own_painting():
     for name, value in both.items():
         np.testing.assert_allclose(value, np.mean([one[name] for one in each]), rtol=1e-4)
     assert abs(each[0]["style"] - each[1]["style"]) > 0.01 * both["style"]
-    pictures = np.stack([model.stylize(*pair) for pair in zip(images.numpy(), styles.numpy(), strict=True)])
+    pairs = zip(images.numpy(), styles.numpy(), strict=True)
+    pictures = np.stack([model.stylize(*pair, texture=1) for pair in pairs])
     np.testing.assert_allclose(both["tone"], np.mean(tone_losses(pictures, images)), rtol=1e-4)
     np.testing.assert_allclose(both["checkerboard"], np.mean(checkerboard_losses(pictures)), rtol=1e-4)
     parts = 3 * both["content"] + 2 * both["style"] + 0.7 * both["tone"] + 1e4 * both["checkerboard"]
@@ -119,7 +120,11 @@ def test_packed_it_paints_the_same_to_rounding(tmp_path):
     pack(model, tmp_path / "any.npz")
     packed = pretrained(tmp_path / "any.npz")
     assert (tmp_path / "any.npz").stat().st_size < 100_000  # what only training needs is left out
-    np.testing.assert_allclose(packed.stylize(IMAGE, STRIPES), model.stylize(IMAGE, STRIPES), atol=0.02)
+    found, expected = (each.stylize(IMAGE, STRIPES, texture=1) for each in (packed, model))
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    assert packed.default_texture == model.default_texture == 0
+    pack(adain_model(restraint_weight=0.0), tmp_path / "any.npz")
+    assert pretrained(tmp_path / "any.npz").default_texture == 1
 
 
 @pytest.mark.slow
@@ -177,7 +182,8 @@ def test_weights_interpolate_features_and_strength_pictures():
     np.testing.assert_array_equal(half, model.stylize(IMAGE, [PLAIN, STRIPES], weights=[3, 3]))
     content, *paintings = (model.network.encode(reflected(x[None], 8)) for x in (IMAGE, PLAIN, STRIPES))
     exchanged = [adain(content, painting) for painting in paintings]
-    expected = cropped(model.network.decode((exchanged[0] + exchanged[1]) / 2), IMAGE[None])[0]
+    with PatternStrength(0):
+        expected = cropped(model.network.decode((exchanged[0] + exchanged[1]) / 2), IMAGE[None])[0]
     np.testing.assert_allclose(half, expected, atol=1e-5)
     found = model.stylize(IMAGE, [PLAIN, STRIPES], 0.3)
     np.testing.assert_allclose(found, 0.7 * IMAGE + 0.3 * half, atol=1e-5)
@@ -186,13 +192,15 @@ def test_weights_interpolate_features_and_strength_pictures():
 
 def test_texture_goes_from_none_to_the_learned_one():
     model = adain_model()
-    whole, calm = model.stylize(IMAGE, STRIPES), model.stylize(IMAGE, STRIPES, texture=0)
+    whole, calm = (model.stylize(IMAGE, STRIPES, texture=texture) for texture in (1, 0))
     assert np.abs(whole - calm).max() > 1e-3
     content, painting = (model.network.encode(reflected(x[None], 8)) for x in (IMAGE, STRIPES))
     with PatternStrength(0):
         expected = cropped(model.network.decode(adain(content, painting)), IMAGE[None])[0]
     np.testing.assert_allclose(calm, expected, atol=1e-5)
-    np.testing.assert_array_equal(model.stylize(IMAGE, STRIPES, texture=1), whole)
+    np.testing.assert_array_equal(model.stylize(IMAGE, STRIPES), calm)
+    with_noise = adain_model(restraint_weight=0.0)
+    assert (model.default_texture, with_noise.default_texture) == (0, 1)
     with pytest.raises(ValueError, match="texture must be from 0 to 1; received 2"):
         model.stylize(IMAGE, STRIPES, texture=2)
 
