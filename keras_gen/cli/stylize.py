@@ -43,7 +43,7 @@ def stylize(
         float | None,
         typer.Option(
             help="Strokes and grain laid in plain parts: from 0, calm skies, to 1.  [default: 0 where a "
-            "network has learned calm pictures, else 1]"
+            "network has learned calm pictures, or with restraint any painting's, else 1]"
         ),
     ] = None,
     preserve_color: Annotated[

@@ -133,7 +133,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         checkerboard_weight: weight of what repeats every four pixels.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         restraint_weight: weight of what keeps faces and lines, plain skies and the painting's own colours, at
-            the cost of strokes, as in `FastStyleTransfer`.
+            the cost of strokes, as in `FastStyleTransfer`. Above 0 `stylize` leaves noise out by default.
         temporal_weight: weight of the temporal loss, as in `FastStyleTransfer`.
         distillation_weight: weight of the squared error by which relu4_1 of VGG is found in the encoder's
             features, of photographs and paintings, relative to its mean square.
