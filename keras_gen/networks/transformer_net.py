@@ -23,6 +23,8 @@ from keras_gen.networks.style_blocks import (
     painted,
 )
 
+#: Coats of the underpainting.
+COATS = 2
 #: Pixels of an image to the longest wave of a texture: strokes, but no patches of colour.
 LONGEST_WAVE = 48
 #: Pixels of an image to the standard deviation of a texture's parts, which are all as strong: no stamps.
@@ -92,7 +94,7 @@ def _network(
     weights = keras.Input((styles,), name="weights")
 
     channels = block_channels(width)
-    x = Underpainting2D(name="underpainting")(images) if underpainted else images
+    x = Underpainting2D(coats=COATS, name="underpainting")(images) if underpainted else images
     x = normalized(convolution(x, width, 5, "down1", 2), weights, "down1")
     x = normalized(convolution(x, channels - noise, 3, "down2", 2), weights, "down2")
     if noise:

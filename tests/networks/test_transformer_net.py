@@ -157,7 +157,7 @@ def test_calm_pictures_are_painted_over_dabs():
     images = tf.constant(np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)), tf.float32)
     with PatternStrength(0.0):
         picture = network([images, weights])
-        np.testing.assert_allclose(picture, other([Underpainting2D()(images), weights]), atol=1e-6)
+        np.testing.assert_allclose(picture, other([Underpainting2D(coats=2)(images), weights]), atol=1e-6)
         assert np.abs(picture - other([images, weights])).mean() > 0.01
     np.testing.assert_array_equal(network([images, weights]), other([images, weights]))
 
