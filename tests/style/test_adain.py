@@ -45,7 +45,7 @@ def _pairs(count=8):
 
 @pytest.mark.slow
 def test_learns_to_paint_in_the_colours_of_a_painting():
-    model = adain_model(content_weight=0.0)
+    model = adain_model(content_weight=0.0, restraint_weight=0.0)
     model.compile()
     history = model.fit(_pairs().batch(4), epochs=30, verbose=0).history
     assert history["style"][-1] < 0.3 * history["style"][0]
