@@ -50,8 +50,8 @@ class Tiled:
         network: Maps (batch, height, width, 3) in [-1, 1] to images of the same shape; TensorFlow functions
             only, since it is traced.
         tile: Pixels of a tile's side at most, a multiple of 32.
-        overlap: Pixels that neighbours share, a multiple of 32. A quarter of them, along the border of each,
-            is left out of the image: of as far as the network sees, no seams remain at all.
+        overlap: Pixels that neighbours share, a multiple of 32. Three eighths of them, along the border of
+            each, are left out of the image: of as far as the network sees, no seams remain at all.
         whole: Images of no more pixels go through the network at once.
         multiple: The network sees sides that are multiples of this, at least two, for which images are
             continued by their mirror image at the right and at the bottom: strided layers sample an odd side
@@ -310,9 +310,9 @@ def _pixels(image: np.ndarray, row: Span, column: Span) -> np.ndarray:
 
 
 def _fade(span: Span, overlap: int, length: int) -> np.ndarray:
-    """Weights along a tile: 1, and over the middle half of an overlap from 0 to 1, so that two sum to 1."""
+    """Weights along a tile: 1, and over the middle quarter of an overlap from 0 to 1; two sum to 1."""
     position = np.arange(span.start, span.stop) + 0.5
-    ramp = overlap / 2
+    ramp = overlap / 4
     weight = np.ones(len(position), "float32")
     if span.first > 0:
         weight *= np.clip((position - span.first) / ramp + 0.5, 0, 1)

@@ -93,10 +93,7 @@ def test_a_large_photograph_is_painted_as_a_whole_would_be(texture, monkeypatch)
     made = painter.fast(model, {"a": 1, "b": 1}, texture)
     in_small_tiles(monkeypatch, made, passes=10)
     whole = model.stylize(floats(photo), [0.5, 0.5], texture=texture)
-    # Both are of whole levels: few pixels are of another one, and none further away than the next.
-    off = np.abs(made(photo) - np.round(np.clip(whole, -1, 1) * 127.5 + 127.5))
-    assert off.max() <= 1
-    assert np.mean(off > 0) < 0.04
+    np.testing.assert_allclose(made(photo), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
 
 
 @pytest.mark.slow
