@@ -21,6 +21,7 @@ from keras_gen.style.pictures import fitted
 
 RANDOM = {"backbone": "random"}
 _REFERENCE = Path(__file__).parents[1] / "reference"
+_DISTILLED = {"content_weight": 0.0, "style_weight": 0.0, "restraint_weight": 0.0, "distillation_weight": 1.0}
 _SHEET = Path(__file__).parents[2] / "docs/images/styles.jpg"
 
 
@@ -88,8 +89,7 @@ def test_weights_are_at_least_nothing():
 @pytest.mark.slow
 def test_a_small_encoder_learns_vggs_features(tmp_path):
     """More than the best constant would know of them."""
-    none = dict.fromkeys(("content_weight", "style_weight", "restraint_weight"), 0.0)
-    model = adain_model(**none, distillation_weight=1.0)
+    model = adain_model(**_DISTILLED)
     before = model.network.encoder.get_weights()[0]
     colours = np.random.default_rng(0).uniform(-0.9, 0.9, (16, 1, 1, 3))
     images = (colours + 0.1 * photographs(16, 16)).astype("float32")
@@ -233,8 +233,7 @@ def test_one_colour_becomes_one_colour_in_each_region():
 
 def test_features_are_learned_of_images_of_any_size():
     """An image that is mirrored to a multiple of eight has more of the encoder's features than VGG's."""
-    none = dict.fromkeys(("content_weight", "style_weight", "restraint_weight"), 0.0)
-    model = adain_model(**none, distillation_weight=1.0)
+    model = adain_model(**_DISTILLED)
     odd, painting = (tf.constant(each) for each in (photographs(1)[:, :27, :22], STRIPES[None, :29, :31]))
     losses = model.losses_of(model.network, odd, painting)
     expected = []
