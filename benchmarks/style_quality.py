@@ -100,9 +100,7 @@ def main() -> None:
     parser.add_argument("paintings", type=Path, help="folder of paintings")
     parser.add_argument("--fast", help="a FastStyleTransfer: packed styles or a .keras file")
     parser.add_argument("--adain", help="an AdaINStyleTransfer: packed, or a .keras file")
-    parser.add_argument(
-        "--texture", type=float, help="of the FastStyleTransfer, from 0 to 1 (default its own)"
-    )
+    parser.add_argument("--texture", type=float, help="of both networks, from 0 to 1 (default their own)")
     parser.add_argument("--size", type=int, default=512, help="pixels of a side (default 512)")
     parser.add_argument(
         "--pairs", type=int, help="how many, of pictures evenly chosen (default all there are)"
@@ -141,7 +139,9 @@ def main() -> None:
         stylizers["fast"] = by_name
     if options.adain:
         adain = _loaded(options.adain)
-        stylizers["adain"] = lambda photo, name, painting: adain.stylize(photo, style=painting)
+        stylizers["adain"] = lambda photo, name, painting: adain.stylize(
+            photo, style=painting, texture=options.texture
+        )
 
     taps = tuple(dict.fromkeys((*CONTENT, *STYLE)))
     exact = vgg("vgg16", taps, backbone=options.backbone, dtype="float32")

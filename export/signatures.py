@@ -263,7 +263,7 @@ def _arbitrary_style(model: AdaINStyleTransfer) -> dict[str, Signature]:
         )
         exchanged = (content - mean) / deviation * new_deviation + new_mean
         with PatternStrength(model.default_texture):
-            painted = cropped(model.sampler.decode(exchanged), image)
+            painted = model.as_stylized(lambda: cropped(model.sampler.decode(exchanged), image), image)
         return {"image": image + _per_image(strength) * (painted - image)}
 
     def stylize(image, style, strength):

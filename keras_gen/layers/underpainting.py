@@ -45,7 +45,7 @@ class Underpainting2D(keras.layers.Layer):
     Input and output shape: `(batch, height, width, 3)` in [-1, 1], sides multiples of 8.
 
     Raises:
-        ValueError: a contrast below 0, no coats, or images of other channels or sides.
+        ValueError: a contrast below 0, coats out of range, or images of other channels or sides.
 
     Reference: Artistic Edge and Corner Enhancing Smoothing, 2007, IEEE Transactions on Image Processing 16
     (doi:10.1109/TIP.2007.903912), whose dabs are sectors of a disc.
@@ -55,8 +55,8 @@ class Underpainting2D(keras.layers.Layer):
         super().__init__(**{**kwargs, "dtype": "float32"})
         if not 0 <= contrast < math.inf:
             raise ValueError(f"contrast must be at least 0; received {contrast}.")
-        if coats < 1:
-            raise ValueError(f"coats must be at least 1; received {coats}.")
+        if not isinstance(coats, (int, np.integer)) or coats < 1:
+            raise ValueError(f"coats must be a whole number of at least 1; received {coats}.")
         self.contrast, self.coats = float(contrast), int(coats)
 
     def call(self, inputs: Any) -> Any:

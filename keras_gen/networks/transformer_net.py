@@ -23,7 +23,7 @@ from keras_gen.networks.style_blocks import (
     painted,
 )
 
-#: Coats of the underpainting.
+#: How many times dabs are laid for the network of calm pictures.
 COATS = 2
 #: Pixels of an image to the longest wave of a texture: strokes, but no patches of colour.
 LONGEST_WAVE = 48
@@ -41,7 +41,7 @@ def transformer_net(
     textured: bool = True,
     calm: bool = False,
     calm_blocks: int | None = None,
-    underpainted: bool = True,
+    coats: int = COATS,
 ) -> keras.Model:
     """Makes the network: down to a quarter, residual blocks there and at an eighth, and up by resize.
 
@@ -64,8 +64,8 @@ def transformer_net(
         calm: whether a second network, without noise and textures, paints where patterns are to be left out.
             It learns nothing where all photographs are painted with patterns.
         calm_blocks: number of its residual blocks at a quarter of the size; None is as many as the other's.
-        underpainted: whether that one paints over dabs, not over the photograph's grain, by a layer
-            `layers.Underpainting2D`.
+        coats: how many times dabs are laid for it to paint over, by a layer `layers.Underpainting2D`; at 0 it
+            paints over the photograph's grain.
 
     Returns:
         A network from images (batch, height, width, 3) in [-1, 1], sides multiples of 8 from 16 on, and
@@ -79,22 +79,20 @@ def transformer_net(
     if not calm:
         return patterned
     calm_blocks = blocks if calm_blocks is None else calm_blocks
-    plain = _network(
-        styles, noise=0, textured=False, blocks=calm_blocks, underpainted=underpainted, **options
-    )
+    plain = _network(styles, noise=0, textured=False, blocks=calm_blocks, coats=coats, **options)
     blend = PatternBlend(patterned, plain, name="blend")
     inputs = [keras.Input(each.shape[1:], name=each.name) for each in patterned.inputs]
     return keras.Model(inputs, blend(inputs), name="transformer_net")
 
 
 def _network(
-    styles: int, *, width: int, noise: int, textured: bool, underpainted: bool = False, **options: Any
+    styles: int, *, width: int, noise: int, textured: bool, coats: int = 0, **options: Any
 ) -> keras.Model:
     images = keras.Input((None, None, 3), name="images")
     weights = keras.Input((styles,), name="weights")
 
     channels = block_channels(width)
-    x = Underpainting2D(coats=COATS, name="underpainting")(images) if underpainted else images
+    x = Underpainting2D(coats=coats, name="underpainting")(images) if coats else images
     x = normalized(convolution(x, width, 5, "down1", 2), weights, "down1")
     x = normalized(convolution(x, channels - noise, 3, "down2", 2), weights, "down2")
     if noise:

@@ -17,10 +17,11 @@ from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
+from keras_gen.style.faint import evened
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette, relative_errors
-from keras_gen.style.pictures import check_shares, each_checked, evened, several
+from keras_gen.style.pictures import check_shares, each_checked, several
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
@@ -133,7 +134,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         checkerboard_weight: weight of what repeats every four pixels.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         restraint_weight: weight of what keeps faces and lines, plain skies and the painting's own colours, at
-            the cost of strokes, as in `FastStyleTransfer`. Above 0 `stylize` leaves noise out by default.
+            the cost of strokes, as in `FastStyleTransfer`. Above 0 `stylize` leaves noise out by default, and
+            in training half of the pictures are without.
         temporal_weight: weight of the temporal loss, as in `FastStyleTransfer`.
         distillation_weight: weight of the squared error by which relu4_1 of VGG is found in the encoder's
             features, of photographs and paintings, relative to its mean square.
@@ -225,14 +227,17 @@ class AdaINStyleTransfer(FeedForwardStyle):
     # Training.
 
     def examples(self, data, stream: RandomStream) -> tuple[tf.Tensor, ...]:
-        """Photographs and paintings, checked to be in [-1, 1], `origins` and what `motion` adds."""
+        """Photographs, paintings, `origins`, how strong noise is in each, and what `motion` adds."""
         if not isinstance(data, (tuple, list)) or len(data) != 2:
             raise ValueError(
                 "AdaINStyleTransfer trains on pairs (photographs, paintings): zip two data sets with "
                 "tf.data.Dataset.zip."
             )
         images, paintings = self.images_of(data[0]), self.images_of(data[1])
-        return images, paintings, self.origins(images, stream), *self.motion(images, stream)
+        noise = None
+        if not self.default_texture:
+            noise = tf.cast(stream.uniform(tf.shape(images)[0], ()) < 0.5, tf.float32)
+        return images, paintings, self.origins(images, stream), noise, *self.motion(images, stream)
 
     def losses_of(self, network, *examples, training=False):
         """The loss and its parts; see `FeedForwardStyle`.
@@ -240,11 +245,11 @@ class AdaINStyleTransfer(FeedForwardStyle):
         Args:
             network: the trained one, or its moving average.
             *examples: photographs, paintings, where each photograph begins in the plane (or None, or nothing:
-                all at its beginning), and what `motion` gave.
-            training: passed to the network.
+                all at its beginning), how strong noise is in each (None: as learned), and what `motion` gave.
+            training: passed to the network; where it is False, noise is as strong as `stylize` has it.
         """
         images, paintings, *others = examples
-        origins, *motion = others or [None]
+        origins, noise, *motion = others or [None, None]
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
         def paint(photographs, texture=None):
@@ -253,7 +258,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
                 pictures = network.decode(adain(codes, painting_codes), training)
             return cropped(pictures, photographs), codes
 
-        pictures, codes = paint(images)
+        pictures, codes = paint(images, noise if training else self.default_texture)
         content, style = self.vgg_features(images), self.vgg_features(paintings)
         grams = {tap: gram_matrix(style[tap]) for tap in STYLE_TAPS}
         targets = content, grams, self.style_weight, palette(paintings)
@@ -279,7 +284,6 @@ class AdaINStyleTransfer(FeedForwardStyle):
     def call(self, inputs, training=False):
         """Pictures of (photographs, paintings), both of any size, as `stylize` paints them.
 
-        But for images that show hardly anything, which stay faint in `stylize` alone (`pictures.evened`).
         Texture is `default_texture`, or within a block of `layers.PatternStrength`, what that says.
         """
         photographs, paintings = inputs
@@ -288,8 +292,10 @@ class AdaINStyleTransfer(FeedForwardStyle):
             network.encode(reflected(images, MULTIPLE), training)
             for images in (photographs, reduced(paintings))
         )
-        with self.as_stylized():
-            return cropped(network.decode(adain(code, painting_code), training), photographs)
+        exchanged = adain(code, painting_code)
+        return self.as_stylized(
+            lambda: cropped(network.decode(exchanged, training), photographs), photographs
+        )
 
     def stylize(
         self,

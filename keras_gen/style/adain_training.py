@@ -195,7 +195,7 @@ def train_adain(
         model = resumed(run, AdaINStyleTransfer, steps)
         model.style_weight = float(style_weight)
         model.total_variation_weight = float(total_variation_weight)
-        arguments["restraint_weight"] = model.restraint_weight  # none in runs from before there was any
+        arguments["restraint_weight"] = model.restraint_weight  # which does not change
     else:
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:

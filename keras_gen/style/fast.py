@@ -14,10 +14,11 @@ from keras_gen.layers.patterns import ImageOrigin, PatternStrength
 from keras_gen.networks.style_blocks import MULTIPLE
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
+from keras_gen.style.faint import evened
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette
-from keras_gen.style.pictures import check_shares, checked, evened, several
+from keras_gen.style.pictures import check_shares, checked, several
 
 _COLOURS = 256  # of a palette, along each direction
 _SMALLEST = 16  # side of a painting in pixels: two of the features of relu4_3
@@ -228,12 +229,10 @@ class FastStyleTransfer(FeedForwardStyle):
     def call(self, inputs, training=False):
         """Pictures of (images, weights of the styles), of any size, as `stylize` paints them.
 
-        But for images that show hardly anything, which stay faint in `stylize` alone (`pictures.evened`).
         Texture is `default_texture`, or within a block of `layers.PatternStrength`, what that says.
         """
         images, weights = inputs
-        with self.as_stylized():
-            return _painted(self.sampler, images, weights, training)
+        return self.as_stylized(lambda: _painted(self.sampler, images, weights, training), images)
 
     def style_weights(self, style: str | int | Mapping[str, float] | Sequence[float]) -> np.ndarray:
         """The weights of a style or of a blend: float32 (styles,), of sum 1.

@@ -17,6 +17,7 @@ from keras_gen.layers.patterns import PatternStrength, pattern_strength
 from keras_gen.models.base import GenerativeModel
 from keras_gen.networks.style_blocks import PERIOD
 from keras_gen.random import RandomStream
+from keras_gen.style.faint import evened_batch
 from keras_gen.style.features import Features
 from keras_gen.style.perceptual import (
     CONTENT_TAPS,
@@ -83,7 +84,7 @@ class FeedForwardStyle(GenerativeModel):
         self.content_weight, self.tone_weight = float(content_weight), float(tone_weight)
         self.checkerboard_weight = float(checkerboard_weight)
         self.total_variation_weight = float(total_variation_weight)
-        self.restraint_weight, self.temporal_weight = float(restraint_weight), float(temporal_weight)
+        self._restraint_weight, self._temporal_weight = float(restraint_weight), float(temporal_weight)
         for part in ("content", "tone", "checkerboard", "total_variation", "restraint", "temporal"):
             if not (weight := getattr(self, f"{part}_weight")) >= 0:
                 raise ValueError(f"{part}_weight must be at least 0; received {weight}.")
@@ -93,6 +94,16 @@ class FeedForwardStyle(GenerativeModel):
     def _log(self, *losses: str) -> None:
         self.loss_names: tuple[str, ...] = losses
         self.log_names = (*losses, "model_gradient_norm")
+
+    @property
+    def restraint_weight(self) -> float:
+        """Weight of restraint, as the model was made: of it depends what is logged, and how it paints."""
+        return self._restraint_weight
+
+    @property
+    def temporal_weight(self) -> float:
+        """Weight of the temporal loss, as the model was made: of it depends what is logged."""
+        return self._temporal_weight
 
     @property
     def calm(self) -> bool:
@@ -114,9 +125,16 @@ class FeedForwardStyle(GenerativeModel):
         check_shares(texture=texture)
         return float(texture)
 
-    def as_stylized(self) -> PatternStrength:
-        """A block that has noise and texture as strong as `stylize` has them, unless it is in another."""
-        return PatternStrength(self.default_texture if pattern_strength() is None else None)
+    def as_stylized(self, paint: Callable[[], tf.Tensor], images: tf.Tensor) -> tf.Tensor:
+        """Pictures as `stylize` paints them, or with texture as a block of `PatternStrength` around says.
+
+        Args:
+            paint: paints the images.
+            images: (batch, height, width, 3) in [-1, 1].
+        """
+        texture = self.default_texture if pattern_strength() is None else pattern_strength()
+        with PatternStrength(texture):
+            return evened_batch(paint(), images, texture)
 
     @property
     def players(self):

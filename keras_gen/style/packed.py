@@ -62,9 +62,12 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
             "train it anew with this one, and pack that."
         )
     if "styles" in config:
-        network = transformer_net(len(config["styles"]), **config["network"])
+        options = config["network"]
+        if "underpainted" in options:  # files from before dabs could be laid more than once
+            options["coats"] = int(options.pop("underpainted"))
+        network = transformer_net(len(config["styles"]), **options)
         _set_weights(path, weights, network)
-        weight = _TEMPORAL if config["network"]["calm"] else 0.0
+        weight = _TEMPORAL if options["calm"] else 0.0
         return FastStyleTransfer(network, config["styles"], temporal_weight=weight, seed=0)
     encoder = small_encoder(**config["encoder"])
     decoder = style_decoder(**config["decoder"])
@@ -135,7 +138,8 @@ def _transformer_net(model: FastStyleTransfer) -> tuple[dict[str, Any], list[Any
     calm, of_calm = "blend" in layers, {}
     if calm:
         own = {layer.name: layer for layer in layers["blend"].calm.layers}
-        of_calm = {"calm_blocks": _blocks(own)["blocks"], "underpainted": "underpainting" in own}
+        coats = own["underpainting"].coats if "underpainting" in own else 0
+        of_calm = {"calm_blocks": _blocks(own)["blocks"], "coats": coats}
         layers = {layer.name: layer for layer in layers["blend"].patterned.layers}
     if "down1" not in layers:
         raise ValueError("Only a transformer_net can be packed.")

@@ -180,7 +180,7 @@ def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, 
 
 
 class _Network:
-    """Pictures of any size by a style network, for `Painter`, as `pictures.evened` leaves them."""
+    """Pictures of any size by a style network, for `Painter`, as `faint.evened` leaves them."""
 
     def __init__(self, network: Callable, texture: float) -> None:
         from keras_gen.networks.style_blocks import MULTIPLE
@@ -189,7 +189,7 @@ class _Network:
         self.tiled, self.texture = Tiled(network, multiple=MULTIPLE), texture
 
     def __call__(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
-        from keras_gen.style.pictures import evened
+        from keras_gen.style.faint import evened
 
         return evened(self.tiled(pixels, progress), pixels, self.texture)
 

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-_LEVEL = 2 / 255  # of 255, in [-1, 1]
-_ALL = 0.998  # of contrast: the rest is not seen
 _HOW = "For bytes use image / 127.5 - 1, or read files with keras_gen.image.load_image."
 
 
@@ -128,28 +126,3 @@ def resized(image: np.ndarray, size: Sequence[int]) -> np.ndarray:
     if tuple(image.shape[:2]) == tuple(size):
         return image
     return tf.image.resize(image, size, "bicubic", antialias=True).numpy()
-
-
-def evened(picture: np.ndarray, image: np.ndarray, texture: float) -> np.ndarray:
-    """What a network painted, without patterns nearer to its mean colour the less the image has to show.
-
-    Normalizations enlarge whatever varies, be it noise or the rounding of numbers, until it is a picture: a
-    film's black would flicker in all colours. Of an image with a standard deviation of a level of 255 half
-    of the contrast is left, of one of a single colour none, and of a faint photograph all.
-
-    Args:
-        picture: (height, width, 3), in bytes or floats in [-1, 1].
-        image: what it was painted of, of the same shape and type.
-        texture: how strong patterns are: from 0 to 1.
-    """
-    if texture:
-        return picture
-    # Of large images so many pixels are enough.
-    seen = image[:: max(1, image.shape[0] // 256), :: max(1, image.shape[1] // 256)].astype(np.float64)
-    variance = seen.var((0, 1)).mean() / (1 if image.dtype == np.uint8 else _LEVEL**2)
-    share = variance / (variance + 1)
-    if share > _ALL:
-        return picture
-    mean = picture.mean((0, 1), dtype=np.float64)
-    mixed = mean + share * (picture - mean)
-    return (np.round(mixed) if picture.dtype == np.uint8 else mixed).astype(picture.dtype)

@@ -64,6 +64,7 @@ def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[s
     if before is None:
         raise ValueError(f"{path} does not hold the settings of a style training.")
     before.pop(_SINCE, None)
+    before.setdefault("restraint_weight", 0.0)  # runs from before there was any
     changes = _absolute(given or {})
     for name, value in changes.items():
         if name not in _MAY_CHANGE and value != before.get(name):

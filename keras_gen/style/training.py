@@ -142,6 +142,7 @@ def train_style(
         model = resumed(run, FastStyleTransfer, steps)
         model.style_weight = np.broadcast_to(style_weight, len(model.styles)).astype(float).tolist()
         model.total_variation_weight = float(total_variation_weight)
+        arguments["restraint_weight"] = model.restraint_weight  # which does not change
     else:
         paintings = {name: read_painting(path, painting_size) for name, path in found.items()}
         keras.utils.set_random_seed(seed)

@@ -74,6 +74,7 @@ def test_trains_previews_resumes_and_stylizes(cli, folders, tmp_path):
 def test_trains_a_network_for_any_painting(cli, folders, tmp_path):
     run, photo, painting = tmp_path / "run", folders[1] / "a.png", folders[0] / "mosaic.png"
     given = options(folders, run, "--method", "adain", "--decoder-width", 4, "--blocks", 2, "--steps", 1)
+    given += ("--restraint-weight", 0.25)
     result = cli("train-style", *given)
     assert result.exit_code == 0, result.output
     assert "A network for any painting after 1 step;" in result.stdout
@@ -82,6 +83,7 @@ def test_trains_a_network_for_any_painting(cli, folders, tmp_path):
     assert result.exit_code == 0, result.output
     model = keras.saving.load_model(run / "checkpoints" / "last.keras")
     assert blocks_of(model.network.decoder) == 2
+    assert model.restraint_weight == 0.25
     expected = model.stylize(
         *(pictures.read(path).pixels / np.float32(127.5) - 1 for path in (photo, painting))
     )

@@ -45,8 +45,9 @@ def _fast(calm=False):
     return kg.style.FastStyleTransfer(network, ["waves", "stars", "scream"], features=RANDOM, seed=1)
 
 
-def _adain():
-    return kg.style.AdaINStyleTransfer(small_encoder(4), style_decoder(32, width=8), features=RANDOM, seed=1)
+def _adain(**options):
+    networks = small_encoder(4), style_decoder(32, width=8)
+    return kg.style.AdaINStyleTransfer(*networks, features=RANDOM, seed=1, **options)
 
 
 MAKERS = {
@@ -57,6 +58,7 @@ MAKERS = {
     "fast": _fast,
     "calm": functools.partial(_fast, calm=True),
     "adain": _adain,
+    "adain-noise": functools.partial(_adain, restraint_weight=0.0),
 }
 
 

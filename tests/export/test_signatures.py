@@ -105,9 +105,26 @@ def test_fast_style_of_any_size(models, name, size):
         np.testing.assert_allclose(made[i], expected, atol=2e-5)
 
 
-@pytest.mark.parametrize("painting", [(32, 48), (300, 700)])
-def test_arbitrary_style(models, painting):
-    model = models("adain")
+@pytest.mark.parametrize("name", ["calm", "adain"])
+def test_one_colour_stays_one_colour(models, name):
+    photographs = np.stack([np.full((40, 32, 3), -0.9), np.full((40, 32, 3), 0.5)]).astype("float32")
+    shades = np.random.default_rng(0).standard_normal((40, 32, 3)) * 1 / 255  # half a level
+    photographs[1] += shades.astype("float32")
+    weights, style = np.eye(3, dtype="float32")[:2], PHOTOGRAPHS[:, :32, :32]
+    given = {"weights": weights} if name == "calm" else {"style": style}
+    made = _run(models(name), "stylize", image=photographs, strength=np.ones(2, "float32"), **given)["image"]
+    chosen = weights if name == "calm" else style
+    for i in range(2):
+        expected = models(name).stylize(photographs[i], chosen[i])
+        np.testing.assert_allclose(made[i], expected, atol=1e-3)  # noise is normalized, and its rounding
+    assert made[0].std((0, 1)).max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("name", "painting"), [("adain", (32, 48)), ("adain", (300, 700)), ("adain-noise", (32, 48))]
+)
+def test_arbitrary_style(models, name, painting):
+    model = models(name)
     paintings = np.random.default_rng(2).uniform(-1, 1, (2, *painting, 3)).astype("float32")
     strength = np.array([1, 0.5], "float32")
     made = _run(model, "stylize", image=PHOTOGRAPHS, style=paintings, strength=strength)["image"]

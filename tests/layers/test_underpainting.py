@@ -122,8 +122,13 @@ def test_what_is_out_of_range_is_named(contrast):
 
 
 def test_there_is_a_coat_at_least():
-    with pytest.raises(ValueError, match="coats must be at least 1; received 0"):
-        Underpainting2D(coats=0)
+    for coats in (0, 1.9, float("nan")):
+        with pytest.raises(ValueError, match=f"coats must be a whole number of at least 1; received {coats}"):
+            Underpainting2D(coats=coats)
+    config = Underpainting2D(coats=2).get_config()
+    assert Underpainting2D.from_config(config).coats == 2
+    del config["coats"]  # as in files from before there were any
+    assert Underpainting2D.from_config(config).coats == 1
 
 
 @pytest.mark.parametrize("shape", [(16, 20, 3), (4, 16, 3), (16, 16, 1), (16, 16, 4)])

@@ -151,7 +151,7 @@ def test_calm_pictures_are_painted_over_dabs():
     """By the same weights as from the underpainting that another network is shown."""
     keras.utils.set_random_seed(0)
     options = {"width": 8, "separable": True, "blocks": 1, "calm": True}
-    network, other = transformer_net(2, **options), transformer_net(2, underpainted=False, **options)
+    network, other = transformer_net(2, **options), transformer_net(2, coats=0, **options)
     other.set_weights(network.get_weights())
     weights = tf.constant([[0.3, 0.7]])
     images = tf.constant(np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)), tf.float32)

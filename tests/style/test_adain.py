@@ -12,6 +12,7 @@ from style_examples import paintings, photographs
 from keras_gen.image import load_image, save_image
 from keras_gen.layers import PatternStrength
 from keras_gen.networks.style_coder import small_encoder, style_decoder, vgg_encoder
+from keras_gen.random import RandomStream
 from keras_gen.style import AdaINStyleTransfer, pack, pretrained
 from keras_gen.style.adain import reduced
 from keras_gen.style.borders import cropped, reflected
@@ -68,7 +69,7 @@ def test_each_pair_is_weighed_by_its_own_painting():
         np.testing.assert_allclose(value, np.mean([one[name] for one in each]), rtol=1e-4)
     assert abs(each[0]["style"] - each[1]["style"]) > 0.01 * both["style"]
     pairs = zip(images.numpy(), styles.numpy(), strict=True)
-    pictures = np.stack([model.stylize(*pair, texture=1) for pair in pairs])
+    pictures = np.stack([model.stylize(*pair) for pair in pairs])
     np.testing.assert_allclose(both["tone"], np.mean(tone_losses(pictures, images)), rtol=1e-4)
     np.testing.assert_allclose(both["checkerboard"], np.mean(checkerboard_losses(pictures)), rtol=1e-4)
     parts = 3 * both["content"] + 2 * both["style"] + 0.7 * both["tone"] + 1e4 * both["checkerboard"]
@@ -76,6 +77,19 @@ def test_each_pair_is_weighed_by_its_own_painting():
     np.testing.assert_allclose(both["restraint"], restraint, rtol=1e-4)
     parts += (0.5 + 2 * 0.6) * both["total_variation"] + 0.6 * both["restraint"]
     np.testing.assert_allclose(both["loss"], parts, rtol=1e-4)
+
+
+def test_half_of_what_is_painted_with_restraint_is_without_noise():
+    model, stream = adain_model(restraint_weight=0.3), RandomStream(0, 0)
+    pairs = tf.constant(photographs(64)), tf.repeat(STRIPES[None], 64, 0)
+    noise = model.examples(pairs, stream)[3].numpy()
+    assert set(noise) == {0, 1}
+    assert 16 < noise.sum() < 48
+    images, styles = (each[:2] for each in pairs)
+    found = model.losses_of(model.network, images, styles, None, tf.constant([1.0, 0.0]), training=True)
+    pictures = np.stack([model.stylize(images[i].numpy(), STRIPES, texture=1 - i) for i in range(2)])
+    np.testing.assert_allclose(found["tone"], np.mean(tone_losses(pictures, images)), rtol=1e-4)
+    assert adain_model(restraint_weight=0.0).examples(pairs, stream)[3] is None
 
 
 def test_weights_are_at_least_nothing():
@@ -111,6 +125,8 @@ def test_a_small_encoder_learns_vggs_features(tmp_path):
 def test_restraint_is_kept_and_older_models_have_none():
     model = adain_model(restraint_weight=0.3)
     assert AdaINStyleTransfer.from_config(model.get_config()).restraint_weight == 0.3
+    with pytest.raises(AttributeError, match="restraint_weight"):
+        model.restraint_weight = 0.0
     older = {name: value for name, value in model.get_config().items() if name != "restraint_weight"}
     assert AdaINStyleTransfer.from_config(older).restraint_weight == 0
 

@@ -19,6 +19,7 @@ from keras_gen.precision import scope
 from keras_gen.random import RandomStream
 from keras_gen.runs.folder import Run
 from keras_gen.style import FastStyleTransfer, gram_loss, gram_matrix, pack, painter, pretrained
+from keras_gen.style.faint import evened, evened_batch
 from keras_gen.style.perceptual import (
     blotch_losses,
     checkerboard_losses,
@@ -31,7 +32,6 @@ from keras_gen.style.perceptual import (
     style_losses,
     tone_losses,
 )
-from keras_gen.style.pictures import evened
 from keras_gen.style.training import resumed
 
 RANDOM = {"backbone": "random"}
@@ -312,9 +312,7 @@ def test_one_colour_becomes_one_colour_without_patterns():
     weights = np.array([[0.0, 1.0]], "float32")
     picture = model.stylize(black, 1)
     np.testing.assert_array_equal(picture, np.broadcast_to(picture[0, 0], picture.shape))
-    np.testing.assert_allclose(
-        picture[0, 0], model([black[None], weights])[0].numpy().mean((0, 1)), atol=1e-5
-    )
+    np.testing.assert_allclose(model([black[None], weights])[0], picture, atol=1e-5)
     assert model.stylize(black, 1, texture=1).std((0, 1)).min() > 0.01
     in_bytes = painter.fast(model, {"plain": 1.0})(np.zeros((40, 32, 3), np.uint8))
     np.testing.assert_array_equal(in_bytes, np.broadcast_to(in_bytes[0, 0], in_bytes.shape))
@@ -333,6 +331,25 @@ def test_contrast_comes_with_that_of_the_image():
     assert evened(picture, image, 0) is picture
     image[::2] = 0
     np.testing.assert_array_equal(evened(picture, image, 0), 100)
+
+
+def test_contrast_in_a_graph_is_that_of_single_pictures():
+    random = np.random.default_rng(3)
+    noise, pictures = random.standard_normal((5, 9, 8, 3)), random.uniform(-1, 1, (5, 9, 8, 3))
+    images = 0.3 + np.array([0, 0.5, 1, 2, 30])[:, None, None, None] * noise * 2 / 255
+    both = tf.constant(pictures, tf.float32), tf.constant(images, tf.float32)
+    expected = [evened(*each, 0) for each in zip(pictures, images, strict=True)]
+    shares = [
+        np.ptp(each - each.mean((0, 1))) / np.ptp(picture - picture.mean((0, 1)))
+        for each, picture in zip(expected, pictures, strict=True)
+    ]
+    assert shares[0] < 1e-6 < shares[1] < shares[2] < shares[3] < 1 == shares[4]
+    for found in (evened_batch(*both, 0.0), evened_batch(*both, tf.constant(0.0))):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    mixed = evened_batch(*both, tf.constant([0.0, 0.5, 0.0, 1.0, 1.0]))
+    plain = np.array([True, False, True, False, False])[:, None, None, None]
+    np.testing.assert_allclose(mixed, np.where(plain, expected, pictures), atol=1e-5)
+    assert evened_batch(*both, 0.5) is both[0]
 
 
 def test_packed_styles_paint_the_same_to_rounding(tmp_path):
@@ -367,7 +384,8 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
     with pytest.raises(ValueError, match=r"older\.npz holds other weights than its network has"):
         pretrained(tmp_path / "older.npz")
     deeper = {"calm": True, "calm_blocks": 2}
-    for options in ({"textured": False}, {"calm": True, "underpainted": False}, deeper, {"calm": True}):
+    bare, one_coat = {"calm": True, "coats": 0}, {"calm": True, "coats": 1}
+    for options in ({"textured": False}, bare, deeper, {"calm": True}, one_coat):
         other = FastStyleTransfer(transformer_net(2, width=8, blocks=1, **options), ["a", "b"])
         pack(other, tmp_path / "other.npz")
         again = pretrained(tmp_path / "other.npz")
@@ -375,6 +393,13 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
             picture = again.stylize(image, 1, texture=texture)
             np.testing.assert_allclose(picture, other.stylize(image, 1, texture=texture), atol=0.02)
     assert again.temporal_weight == 10  # it can be trained further
+    with np.load(tmp_path / "other.npz") as archive:
+        stored = dict(archive)
+    config = json.loads(str(stored["config"]))
+    config["network"]["underpainted"] = bool(config["network"].pop("coats"))  # as files had it before
+    np.savez(tmp_path / "underpainted.npz", **{**stored, "config": np.array(json.dumps(config))})
+    older = pretrained(tmp_path / "underpainted.npz")
+    np.testing.assert_array_equal(older.stylize(image, 1), again.stylize(image, 1))
     plain, styled = keras.Input((None, None, 3)), keras.Input((2,))
     other = FastStyleTransfer(keras.Model([plain, styled], plain), ["a", "b"], features=RANDOM)
     with pytest.raises(ValueError, match="Only a transformer_net can be packed"):

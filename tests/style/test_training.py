@@ -17,7 +17,7 @@ from keras_gen.callbacks import TrainingInterrupted
 from keras_gen.data import set_epoch
 from keras_gen.networks.vgg import vgg16
 from keras_gen.runs.folder import Run
-from keras_gen.style.adain_training import _hues, paired, windows
+from keras_gen.style.adain_training import _hues, paired, train_adain, windows
 from keras_gen.style.photographs import photographs
 from keras_gen.style.settings import recall, remember
 from keras_gen.style.training import Cosine, find_paintings, read_painting, train_style
@@ -104,7 +104,8 @@ def test_settings_are_kept_and_some_may_change(folder, tmp_path, monkeypatch):
         "width": 8,
         "steps": 3,
     }
-    assert recall(tmp_path) == kept
+    assert recall(tmp_path) == {**kept, "restraint_weight": 0}  # begun before there was any
+    kept["restraint_weight"] = 0
     assert recall(tmp_path, {"steps": 9, "width": 8}) == {**kept, "steps": 9}
     with pytest.raises(ValueError, match=r"begun with --width 8, and --resume keeps that; received 16"):
         recall(tmp_path, {"width": 16})
@@ -123,7 +124,7 @@ def test_another_learning_rate_falls_from_where_it_was_set(tmp_path):
     assert remember(run, "fast", {**arguments, "learning_rate": 4e-3}, step=100) == 0
     assert remember(run, "fast", {**arguments, "learning_rate": 1e-3}, step=200) == 200
     again = recall(tmp_path)  # interrupted, and resumed as it is
-    assert again.keys() == {"method", "styles", "content", "learning_rate"}
+    assert again.keys() == {"method", "styles", "content", "learning_rate", "restraint_weight"}
     assert remember(run, again.pop("method"), again, step=300) == 200
     assert remember(run, "fast", again, step=150) == 150  # an older checkpoint, put back
     kept = json.loads(run.config.read_text())
@@ -232,6 +233,31 @@ def test_a_run_that_failed_at_once_goes_on(folder, tmp_path):
     assert int(again.step.numpy()) == 1
     with pytest.raises(ValueError, match="is at step 1 already, of --steps 1: ask for more"):
         _train(folder, tmp_path / "run", resume=True, steps=1)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("train", [train_style, train_adain])
+def test_a_runs_restraint_is_its_models(folder, tmp_path, train):
+    """Whatever a caller says who goes on: it is recorded as it is, and an older run goes on without."""
+
+    def trained(**options):
+        arguments = {**SETTINGS, "backbone": str(folder / "vgg.weights.h5"), "say": lambda line: None}
+        places = folder / "paintings", str(folder / "photographs"), tmp_path
+        return train(*places, **{**arguments, **options})
+
+    trained(restraint_weight=0.0, steps=1)
+    model = trained(restraint_weight=0.5, steps=2, resume=True)
+    assert model.restraint_weight == recall(tmp_path)["restraint_weight"] == 0
+    config = Run(tmp_path).config
+    settings = json.loads(config.read_text())
+    del settings["restraint_weight"]  # as before there was any
+    config.write_text(json.dumps(settings))
+    with pytest.raises(ValueError, match=r"begun with --restraint-weight 0\.0, .*received 0\.5"):
+        recall(tmp_path, {"restraint_weight": 0.5})
+    settings = recall(tmp_path, {"restraint_weight": 0.0, "steps": 3})
+    del settings["method"]
+    model = train(**settings, out=tmp_path, resume=True, say=lambda line: None)
+    assert (int(model.step.numpy()), model.restraint_weight) == (3, 0)
 
 
 def test_nothing_to_resume(folder, tmp_path):
