@@ -113,6 +113,7 @@ def test_normalization_and_up_sampling_are_lowered(style):
         ("calm", {"quantization": "float16", "uint8": True}),
         ("adain", {"quantization": "float32", "uint8": True}),
         ("adain", {"quantization": "dynamic"}),
+        ("adain-noise", {"quantization": "dynamic"}),
     ],
 )
 def test_the_delegate_takes_the_graph_in_two_parts_at_most(models, tmp_path, name, options):
