@@ -94,7 +94,7 @@ def train_style(
         typer.Option(
             min=0,
             help="Plain skies, faces and the painting's own colours, instead of strokes everywhere.  "
-            "[default: fast 0, adain 0.5]",
+            "[default: fast 0, adain 1]",
         ),
     ] = None,
     temporal_weight: Annotated[

@@ -164,7 +164,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         tone_weight: float = 0.3,
         checkerboard_weight: float = 100.0,
         total_variation_weight: float = 0.02,
-        restraint_weight: float = 0.5,
+        restraint_weight: float = 1.0,
         temporal_weight: float = 0.0,
         distillation_weight: float = 0.0,
         features: Mapping[str, Any] | None = None,

@@ -136,7 +136,7 @@ def train_adain(
     painting_size: int = 512,
     style_weight: float = 15.0,
     total_variation_weight: float = 0.05,
-    restraint_weight: float = 0.5,
+    restraint_weight: float = 1.0,
     temporal_weight: float = 0.0,
     distillation_weight: float = 0.5,
     learning_rate: float = 1e-3,

@@ -36,7 +36,7 @@ from keras_gen.style.tiles import GRID
 
 _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation")
 # How much more total variation weighs by restraint, for each 1 of that.
-_SMOOTHNESS = 2.0
+_SMOOTHNESS = 0.18
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
 
 

@@ -22,14 +22,14 @@ _CHECKER, _SQUARE = 4, 64
 # Pixels of a side of the squares whose colours the blotch loss compares, and the difference at an edge.
 _BLOTCH, _EDGE = 4, 0.05
 # Pixels of a side of the squares whose grain is measured, and of those in which a photograph is plain or not,
-# by this mean difference of neighbouring pixels.
-_SPECK, _SURROUNDINGS, _ROUGH = 4, 8, 0.03
+# by this mean difference of neighbouring pixels; and how many of these, along a side, have to be.
+_SPECK, _SURROUNDINGS, _ROUGH, _PLAIN = 4, 8, 0.03, 9
 # Pixels of a side of the squares whose structure is compared; the variance of brightness that counts as
 # little, and the standard deviation from which all count alike.
 _WINDOW, _FAINT, _CLEAR = 8, 5e-4, 0.1
 # Of restraint: what local structure weighs (eyes, hair and lines stay), the palette (without it calm pictures
 # are reliefs), blotches (halos and frames) and grain (pits and weaves in skies).
-_STRUCTURE, _PALETTE, _BLOTCHES, _GRAIN = 1.0, 6.0, 15.0, 20.0
+_STRUCTURE, _PALETTE, _BLOTCHES, _GRAIN = 0.24, 5.0, 9.0, 80.0
 # Pixels of a side of the squares of which a palette is.
 _DAB = 2
 _DIRECTIONS = [
@@ -146,9 +146,9 @@ def grain_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
 
     In squares of 4 pixels the mean absolute difference of vertical and of horizontal neighbours, added, each
     weighted by `exp(-d / 0.03)`, where d is the largest of the channels' mean absolute differences of the
-    photograph in that direction, in the square of 8 pixels with the same middle. Pits and weaves in skies and
-    on walls, of which the blotch loss sees only what its means have, cost something, and strokes in grass
-    hardly anything.
+    photograph in that direction, in all squares of 8 pixels whose middles are up to 16 pixels up, down, left
+    and right. Ticks, pits and weaves in skies and on walls cost something, of which the blotch loss sees only
+    what its means have; strokes in grass, and beside whatever has an outline, hardly anything.
 
     Args:
         pictures, photographs: (batch, height, width, 3) in [-1, 1], of at least 2 pixels a side.
@@ -157,6 +157,7 @@ def grain_losses(pictures: tf.Tensor, photographs: tf.Tensor) -> tf.Tensor:
     for own, given in zip(_steps(pictures), _steps(photographs), strict=True):
         own = tf.nn.avg_pool2d(own, _SPECK, _SPECK, "SAME")
         given = tf.nn.avg_pool2d(given, _SURROUNDINGS, _SPECK, "SAME")
+        given = tf.nn.max_pool2d(given, _PLAIN, 1, "SAME")
         parts.append(_where_plain(own, given, _ROUGH))
     return tf.add_n(parts)
 

@@ -75,7 +75,7 @@ def test_each_pair_is_weighed_by_its_own_painting():
     parts = 3 * both["content"] + 2 * both["style"] + 0.7 * both["tone"] + 1e4 * both["checkerboard"]
     restraint = np.mean(restraint_losses(pictures, images, palette(styles)))
     np.testing.assert_allclose(both["restraint"], restraint, rtol=1e-4)
-    parts += (0.5 + 2 * 0.6) * both["total_variation"] + 0.6 * both["restraint"]
+    parts += (0.5 + 0.18 * 0.6) * both["total_variation"] + 0.6 * both["restraint"]
     np.testing.assert_allclose(both["loss"], parts, rtol=1e-4)
 
 

@@ -251,9 +251,9 @@ def test_calm_pictures_learn_what_keeps_them_plain_besides(own, weight):
     expected = content_losses(model.vgg_features(pictures), model.vgg_features(images))
     expected += [3.0, 5.0] * style_losses(model.vgg_features(pictures), grams)
     expected += 0.3 * tone_losses(pictures, images) + 100 * checkerboard_losses(pictures)
-    restraint = structure_losses(pictures, images) + 6 * palette_losses(pictures, palettes)
-    restraint += 15 * blotch_losses(pictures, images) + 20 * grain_losses(pictures, images)
-    expected = np.mean(expected + weight * restraint) + (0.02 + 2 * weight) * mean_variation(pictures)
+    restraint = 0.24 * structure_losses(pictures, images) + 5 * palette_losses(pictures, palettes)
+    restraint += 9 * blotch_losses(pictures, images) + 80 * grain_losses(pictures, images)
+    expected = np.mean(expected + weight * restraint) + (0.02 + 0.18 * weight) * mean_variation(pictures)
     np.testing.assert_allclose(found["calm"], expected, rtol=1e-4)
     total = with_patterns["loss"] + found["calm"] + 0.5 * found["temporal"]
     np.testing.assert_allclose(found["loss"], total, rtol=1e-5)

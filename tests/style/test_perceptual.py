@@ -130,7 +130,7 @@ def test_grain_is_no_blotch():
 
 @pytest.mark.parametrize("size", [(2, 9), (33, 34), (64, 47)])
 def test_grain_is_measured_by_neighbours_where_the_photograph_is_plain(size):
-    """Square by square, in words: of 4 pixels, each in the middle of one of 8, as far as there are pixels."""
+    """Square by square, in words: of 4 pixels, in the middle of one of 8, and of others up to 16 away."""
     random = np.random.default_rng(3)
     pictures = random.uniform(-1, 1, (2, *size, 3)).astype("float32")
     photographs = (0.05 * random.uniform(-1, 1, (2, *size, 3))).astype("float32")
@@ -139,13 +139,16 @@ def test_grain_is_measured_by_neighbours_where_the_photograph_is_plain(size):
     for axis in (1, 2):
         own, given = (np.abs(np.diff(images, axis=axis)) for images in (pictures, photographs))
         starts = [range(-(-length % 4 // 2), length, 4) for length in own.shape[1:3]]
+        rough = {
+            (top, left): given[:, max(0, top - 2) : top + 6, max(0, left - 2) : left + 6].mean((1, 2)).max(-1)
+            for top in starts[0]
+            for left in starts[1]
+        }
         squares = []
-        for top in starts[0]:
-            for left in starts[1]:
-                rough = given[:, max(0, top - 2) : top + 6, max(0, left - 2) : left + 6]
-                square = own[:, max(0, top) : top + 4, max(0, left) : left + 4]
-                plain = np.exp(-rough.mean((1, 2)).max(-1) / 0.03)
-                squares.append(square.mean((1, 2, 3)) * plain)
+        for top, left in rough:
+            square = own[:, max(0, top) : top + 4, max(0, left) : left + 4].mean((1, 2, 3))
+            near = [rough[y, x] for y, x in rough if max(abs(y - top), abs(x - left)) <= 16]
+            squares.append(square * np.exp(-np.max(near, 0) / 0.03))
         expected += np.mean(squares, 0)
     np.testing.assert_allclose(grain_losses(pictures, photographs), expected, rtol=1e-4)
 
