@@ -55,7 +55,8 @@ class FastStyleTransfer(FeedForwardStyle):
         checkerboard_weight: weight of what repeats every four pixels, which the network would take for grain.
         total_variation_weight: weight of the mean absolute difference of neighbouring pixels.
         restraint_weight: weight of what keeps faces and lines, plain skies and the painting's own colours, at
-            the cost of strokes: see `perceptual.restraint_losses`. For each 1, total variation weighs 0.18 more.
+            the cost of strokes: see `perceptual.restraint_losses`. For each 1, total variation weighs 0.18
+            more.
         temporal_weight: weight of the temporal loss, for films that do not flicker and lines that are
             smooth: how far the painting of a photograph that was moved a little, with noise, is from the
             painting of the photograph, moved. Each photograph is then painted a second time, without texture
