@@ -249,7 +249,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
             training: passed to the network; where it is False, noise is as strong as `stylize` has it.
         """
         images, paintings, *others = examples
-        origins, noise, *motion = others or [None, None]
+        origins, noise, *motion = others + [None] * (2 - len(others))
         painting_codes = network.encode(reflected(paintings, MULTIPLE), training)
 
         def paint(photographs, texture=None):

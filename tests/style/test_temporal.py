@@ -128,8 +128,8 @@ def test_any_style_has_it_too():
     model = AdaINStyleTransfer(small_encoder(4), style_decoder(32, width=4), temporal_weight=2.0, **options)
     assert model.get_config()["temporal_weight"] == 2
     images = tf.constant(photographs(2))
-    images, paintings, origins, *motion = model.examples((images, images), RandomStream(0, 0))
-    found = model.losses_of(model.network, images, paintings, origins, *motion)
+    images, paintings, origins, noise, *motion = model.examples((images, images), RandomStream(0, 0))
+    found = model.losses_of(model.network, images, paintings, origins, noise, *motion)
     alone = model.losses_of(model.network, images, paintings, origins)
     assert set(found) == {*alone, "calm", "temporal"}
     np.testing.assert_allclose(
