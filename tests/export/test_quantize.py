@@ -150,3 +150,28 @@ def test_graphs_are_told_apart_by_their_tensors(models, made, tmp_path):
         report = to_tflite(models("vae"), tmp_path / f"{name}.tflite", name, **QUIET)[0]
         assert flatbuffer.format_of(flatbuffer.read((tmp_path / f"{name}.tflite").read_bytes())) == name
         assert report.format == name
+
+
+def test_faint_photographs_stay_as_faint_in_eight_bits(models, tmp_path, monkeypatch):
+    """In 8 bits a variance would have steps so large that all faint photographs were of one colour."""
+    monkeypatch.setitem(verify.PSNR, "int8", 10.0)
+    options = {"image_size": 40, "representative": PHOTOGRAPHS, "keep_float": "auto", **QUIET}
+    report = to_tflite(models("calm"), tmp_path / "calm.tflite", "int8", **options)[0]
+    with quiet():
+        interpreter = Interpreter(model_path=report.path)
+    paint = interpreter.get_signature_runner()
+    style, strength = np.float32([[0, 1, 0]]), np.ones(1, np.float32)
+    pattern = PHOTOGRAPHS[0] - PHOTOGRAPHS[0].mean((0, 1))
+    contrasts = {}
+    for levels in (0, 0.7, 1, 3):
+        image = np.float32(0.2 + levels * 2 / 255 * pattern / pattern.std())
+        pictures = (
+            paint(image=image[None], weights=style, strength=strength)["image"][0],
+            models("calm").stylize(image, "stars"),
+        )
+        contrasts[levels] = [picture.std((0, 1)).mean() for picture in pictures]
+    assert max(contrasts[0]) < 1e-5
+    for levels in (0.7, 1, 3):
+        found, wanted = contrasts[levels]
+        assert found == pytest.approx(wanted, rel=0.1)
+    assert contrasts[0.7][0] < 0.4 * contrasts[3][0]
