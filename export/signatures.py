@@ -232,9 +232,8 @@ def _fast_style(model: FastStyleTransfer) -> dict[str, Signature]:
     weights = Port("weights", "weights", (len(model.styles),), "float32", model.styles, description=share)
 
     def stylize(image, weights, strength):
-        shares = weights / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1e-6)
         with PatternStrength(model.default_texture):  # whatever block an export is made in
-            painted = model([image, shares])
+            painted = model([image, weights])
         return {"image": image + _per_image(strength) * (painted - image)}
 
     return as_table(Signature("stylize", stylize, (_PHOTOGRAPH, weights, STRENGTH), (_PICTURE,)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -35,6 +37,7 @@ _LONGEST = {
     "TGA": 65_535,
     "WEBP": 16_383,
 }
+_MOST = 2**29  # pixels of a picture that is read: a small file may announce any number
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95, "method": 4},
@@ -94,14 +97,14 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not a picture, or is damaged or cut short.
+        ValueError: It is not a picture, is damaged or cut short, or has more than half a billion pixels.
         OSError: The system refuses to read it.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     name, file = _open(source)
     try:
-        with Image.open(file) as opened:
+        with _large_ones(), Image.open(file) as opened:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
             kind = opened.format
@@ -113,6 +116,10 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
     except Exception as error:
         if isinstance(error, MemoryError):
             raise
+        if isinstance(error, Image.DecompressionBombError):
+            raise ValueError(
+                f"{name} has more than {_MOST / 1e6:,.0f} megapixels, which take gigabytes: make it smaller."
+            ) from None
         if isinstance(error, UnidentifiedImageError):  # which tells of the file object at most
             raise ValueError(f"{name} is not an image that Pillow can read.") from None
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
@@ -267,6 +274,21 @@ def _open(source: Any) -> tuple[str, Any]:
     return str(path), path if path.is_file() else io.BytesIO(path.read_bytes())
 
 
+@contextlib.contextmanager
+def _large_ones() -> Iterator[None]:
+    """Has Pillow read large photographs without a warning, of phones with 200 megapixels as well."""
+    from PIL import Image
+
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = _MOST // 2  # it refuses twice as many
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+
+
 def _frames(opened: Any) -> int:
     """Frames of an animation; 1 for other pictures, and where what follows the first is damaged."""
     try:
@@ -280,14 +302,18 @@ def _convert(image: Any, kind: str | None) -> tuple[np.ndarray, np.ndarray | Non
     if image.mode.startswith(("I", "F")):
         # Of a PGM of sixteen bits Pillow makes 32.
         mode = "I;16" if kind == "PPM" and image.mode == "I" else image.mode
-        grey = _to_bytes(np.asarray(image, "float32"), mode)
-        return np.repeat(grey[..., None], 3, axis=-1), None
-    alpha = None
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        alpha = np.asarray(image.getchannel("A"))
-    pixels = np.asarray(_to_srgb(image))
-    if alpha is None or alpha.min() == 255:
+        values = np.asarray(image, "float32")
+        pixels = np.repeat(_to_bytes(values, mode)[..., None], 3, axis=-1)
+        hidden = values == image.info.get("transparency")  # of a PNG, the one grey that is not seen
+        if not np.any(hidden):
+            return pixels, None
+        alpha = np.where(hidden, 0, 255).astype("uint8")
+        return _continued(pixels, alpha), alpha
+    if not image.has_transparency_data:
+        return np.asarray(_to_srgb(image)), None
+    image = image.convert("RGBA")
+    pixels, alpha = np.asarray(_to_srgb(image)), np.asarray(image.getchannel("A"))
+    if alpha.min() == 255:
         return pixels, None
     return _continued(pixels, alpha), alpha
 

@@ -75,7 +75,7 @@ def transform(
         target: A path ending in .mp4, .m4v, .mov, .mkv, .webm or .gif, which has no sound and at most 25
             frames a second: those between are left out.
         change: Maps a frame, uint8 (height, width, 3), to what to show; all of one size. A last odd row or
-            column is cut off, since video has none.
+            column is cut off, but in a .gif, since video has none.
         force: Whether a file that is there is replaced.
         progress: Called after each frame with how many are done and, where the file tells, of how many.
 
@@ -107,6 +107,8 @@ def transform(
             for item in _events(reading, film, sounds, report):
                 if isinstance(item, _Shot):
                     if item.pixels is not None:
+                        if item.turned and not writer.begun:
+                            writer.turn()
                         pixels = change(item.pixels)
                     elif not writer.begun:
                         leading.append(item.time)
@@ -189,6 +191,7 @@ class _Shot:
 
     pixels: np.ndarray | None
     time: Fraction
+    turned: bool = False  # so that its stored width is its height
 
 
 @dataclass
@@ -215,6 +218,10 @@ class _Writer:
         finally:
             self._file.close()
 
+    def turn(self) -> None:
+        """Has pixels as wide as they were to be high, before the first frame."""
+        self.aspect = 1 / self.aspect if self.aspect else None
+
     def show(self, pixels: np.ndarray, time: Fraction) -> bool:
         """Adds a frame at a time in seconds, and says so; one not later than the one before is left out."""
         av = _av()
@@ -223,7 +230,8 @@ class _Writer:
         if min(pixels.shape) < 2:
             width, height = pixels.shape[1::-1]
             raise ValueError(f"A frame is {width} by {height} pixels; a film needs two each way.")
-        height, width = (side // 2 * 2 for side in pixels.shape[:2])
+        multiple = 1 if self.gif else 2  # of a side: others have their colours at half the size
+        height, width = (side // multiple * multiple for side in pixels.shape[:2])
         if not self.begun:
             self._begin(height, width)
         elif (height, width) != self.size:
@@ -307,7 +315,8 @@ def _events(reading: Any, film: Any, sounds: list[Any], report: Report) -> Itera
             # The second field of an interlaced frame may have a packet, and a time, of its own.
             apart = length * 3 / 4 if frame.interlaced_frame else Fraction(0)
             yield from missing(time)
-            yield _Shot(None if frame.is_corrupt else _upright(frame), time)
+            turned = round(frame.rotation / 90) % 2 == 1
+            yield _Shot(None if frame.is_corrupt else _upright(frame), time, turned)
             following = time + length
     yield from missing(None)
 

@@ -144,12 +144,19 @@ def _styles() -> dict:
     pairs = tf.data.Dataset.from_tensor_slices((photographs, paintings)).batch(4)
     logs = adain.fit(pairs.take(1), verbose=0).history
     scores = adain.evaluate(pairs, verbose=0, return_dict=True)  # a last batch of one
+    styles = tf.one_hot([0, 1, 1, 0, 1], 2)
+    fives = ([photographs[:5], styles], [photographs[:5], paintings[:5]])  # a last batch of one
+    predicted = [
+        model.predict(five, batch_size=4, verbose=0) for model, five in zip((fast, adain), fives, strict=True)
+    ]
     return {
         **{f"fast_{i}": weight for i, weight in enumerate(fast.get_weights())},
         **{f"adain_{i}": weight for i, weight in enumerate(adain.get_weights())},
         **{f"log_{key}": values[0] for key, values in logs.items()},
         **{f"score_{key}": value for key, value in scores.items()},
         "fast_painted": fast.stylize(photographs[0], "b"),
+        "fast_predicted": predicted[0],
+        "adain_predicted": predicted[1],
         "adain_painted": adain.stylize(photographs[0], paintings[0]),
     }
 

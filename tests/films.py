@@ -33,13 +33,24 @@ def packets_of(path, kind):
 
 
 def make_film(
-    path, frames, sound="aac", rate=24, rotation=0, layout="mono", codec="libx264", options=None, at=0
+    path,
+    frames,
+    sound="aac",
+    rate=24,
+    rotation=0,
+    layout="mono",
+    codec="libx264",
+    options=None,
+    at=0,
+    aspect=None,
 ):
     """A film with a tone of 440 Hz, whose times begin at that frame."""
     with av.open(str(path), "w") as out:
         film = out.add_stream(codec, rate=rate, options=options or {"g": "8", "crf": "10"})
         film.height, film.width = frames[0].shape[:2]
         film.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        if aspect:
+            film.codec_context.sample_aspect_ratio = aspect
         if rotation:
             film.set_display_rotation(rotation)
         tone = out.add_stream(sound, rate=44100, layout=layout) if sound else None

@@ -128,6 +128,28 @@ def test_sixteen_bits_are_scaled_not_cut(tmp_path):
         np.testing.assert_allclose(pictures.read(path).pixels, expected, atol=1, err_msg=path.name)
 
 
+def test_the_hidden_grey_of_sixteen_bits_stays_hidden(tmp_path):
+    grey = np.full((3, 4), 40_000, "uint16")
+    grey[:2, 1], grey[2, 3] = 7, 8
+    Image.fromarray(grey).save(tmp_path / "a.png", transparency=7)
+    picture = pictures.read(tmp_path / "a.png")
+    np.testing.assert_array_equal(picture.alpha, np.where(grey == 7, 0, 255))
+    assert (picture.pixels[:2, 1] > 100).all()  # as what is seen around it
+    assert (picture.pixels[2, 3] == 0).all()
+
+
+@pytest.mark.slow
+def test_photographs_of_phones_are_read_and_those_of_no_camera_refused(tmp_path, recwarn):
+    for rows in (12_240, 33_000):  # at a bit a pixel
+        Image.new("1", (16_320, rows)).save(tmp_path / f"{rows}.png")
+    before = Image.MAX_IMAGE_PIXELS
+    assert pictures.read(tmp_path / "12240.png").pixels.shape == (12240, 16320, 3)
+    with pytest.raises(ValueError, match=r"33000\.png has more than 537 megapixels, .*: make it smaller"):
+        pictures.read(tmp_path / "33000.png")
+    assert not recwarn.list
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
 def test_cmyk_is_not_inverted(tmp_path):
     Image.fromarray(colours()).convert("CMYK").save(tmp_path / "a.jpg", quality=95, subsampling=0)
     with Image.open(tmp_path / "a.jpg") as opened:

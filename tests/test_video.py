@@ -302,9 +302,19 @@ def test_a_phone_on_its_side(tmp_path):
     assert frames_of(tmp_path / "out.mp4")[0][1].shape == (64, 48, 3)
 
 
+@pytest.mark.parametrize(("rotation", "shape"), [(0, Fraction(2)), (90, Fraction(1, 2)), (180, Fraction(2))])
+def test_wide_pixels_of_a_film_on_its_side_are_high_ones(tmp_path, rotation, shape):
+    film = make_film(tmp_path / "film.mp4", scene(3), sound=None, rotation=rotation, aspect=Fraction(2))
+    video.transform(film, tmp_path / "out.mp4", lambda f: f)
+    with av.open(str(tmp_path / "out.mp4")) as opened:
+        assert opened.streams.video[0].sample_aspect_ratio == shape
+
+
 def test_odd_sides_are_cut(tmp_path):
     video.write([frame[:95, :127] for frame in scene(3)], tmp_path / "a.mp4")
     assert frames_of(tmp_path / "a.mp4")[0][1].shape == (94, 126, 3)
+    video.write([frame[:95, :127] for frame in scene(3)], tmp_path / "a.gif")
+    assert frames_of(tmp_path / "a.gif")[0][1].shape == (95, 127, 3)  # whose colours are not halved
 
 
 def test_nothing_is_overwritten_and_an_error_leaves_nothing(film, tmp_path):

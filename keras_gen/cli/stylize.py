@@ -95,6 +95,7 @@ def stylize(
     from keras_gen.style import painter
 
     tell = _quiet if any(target == pictures.PIPE for _, target in pairs) else say
+    painters: dict[str, Any] = {}
     if sheet:
         painters = painter.every(model, texture, strength=strength, preserve_color=preserve_color)
         paint: Any = lambda pixels, progress: painter.sheet(painters, pixels, progress)  # noqa: E731
@@ -121,7 +122,7 @@ def stylize(
                 picture = pictures.read(source)
                 if longest is not None and (size is not None or max(picture.pixels.shape[:2]) > longest):
                     picture = picture.resized(longest)
-                _one(paint, picture, target, force, sheet, advance if not folder else _nothing)
+                _one(paint, picture, target, force, painters, advance if not folder else _nothing)
             except (ValueError, OSError) as error:
                 if not folder:
                     raise
@@ -140,13 +141,20 @@ def stylize(
         raise ValueError(f"{len(failed)} of {counted(len(pairs), 'image')} could not be painted{others}.")
 
 
-def _one(paint: Any, picture: Any, target: str, force: bool, sheet: bool, advance: Callable) -> None:
+def _one(
+    paint: Any, picture: Any, target: str, force: bool, painters: dict[str, Any], advance: Callable
+) -> None:
+    """Paints a picture and writes it; by several painters, which make a sheet."""
     from keras_gen import pictures
+    from keras_gen.style.painter import sheet_size
 
-    if sheet:
+    size = picture.pixels.shape[:2]
+    if painters:
+        size = sheet_size(painters, size)
+    pictures.check_size(pictures.format_of(target), size)  # before minutes of painting
+    if painters:
         made = pictures.Picture(paint(picture.over_white, advance))
     else:
-        pictures.check_size(pictures.format_of(target), picture.pixels.shape)  # before minutes of painting
         made = picture._replace(pixels=paint(picture.pixels, advance))
     pictures.write(made, target, force)
 

@@ -15,7 +15,10 @@ from keras_gen.cli.console import bar, counted, say, start_tensorflow
 
 def train_style(
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Run folder to make, or to resume; required.")
+        Path | None,
+        typer.Option(
+            "--out", "-o", help="Run folder to make, or to resume.  [default: runs/ and the name of --styles]"
+        ),
     ] = None,
     styles: Annotated[
         Path | None,
@@ -56,6 +59,13 @@ def train_style(
             min=1,
             help="Residual blocks at a quarter of a picture's size: more may paint better, and take longer.  "
             "[default: 5]",
+        ),
+    ] = None,
+    calm_blocks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Of the network for calm pictures, which --temporal-weight trains.  [default: as --blocks]",
         ),
     ] = None,
     separable: Annotated[
@@ -122,6 +132,7 @@ def train_style(
         "width": width,
         "decoder_width": decoder_width,
         "blocks": blocks,
+        "calm_blocks": calm_blocks,
         "separable": separable,
         "batch_size": batch_size,
         "crop": crop,
@@ -136,7 +147,9 @@ def train_style(
     }
     given = {name: value for name, value in given.items() if value is not None}
     if out is None:
-        raise typer.BadParameter("it is missing, e.g. --out folder", param_hint="--out")
+        if resume or styles is None:
+            raise typer.BadParameter("it is missing, e.g. --out folder", param_hint="--out")
+        out = Path("runs") / styles.resolve().stem
     if not resume:
         for name in ("content", "styles"):
             if name not in given:

@@ -5,11 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-
-import keras
 
 import keras_gen.models  # noqa: F401 (registers the classes that checkpoints name)
 from keras_gen import atomic
@@ -17,6 +14,7 @@ from keras_gen.callbacks.checkpoint import BEST, LAST
 from keras_gen.models.latent_variable import LatentVariableModel
 from keras_gen.runs.lock import LOCK, locked
 from keras_gen.runs.settings import Settings
+from keras_gen.saved import load_model
 
 _FILES = {"last": LAST, "best": BEST}
 
@@ -66,11 +64,25 @@ class Run:
             raise FileExistsError(f"{self.folder} is a file: choose another --out.")
         self._refuse_content()
         settings = settings.resolved()
+        with self.held():
+            self._refuse_content()
+            yield settings
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Makes the folder where there is none, and keeps other processes out for the length of the block.
+
+        Where no settings are in it after that, nothing is left behind.
+
+        Raises:
+            BlockingIOError: another process is at work on it.
+            OSError: it cannot be written.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
-            self._refuse_content()
+            atomic.remove_leftovers(self.folder)
             try:
-                yield settings
+                yield
             finally:
                 if not self.config.exists():
                     with contextlib.suppress(OSError):  # the folder may hold something by now
@@ -154,21 +166,14 @@ class Run:
         which = self.available(which)
         path = self.checkpoints / _FILES[which]
         try:
-            if not zipfile.is_zipfile(path):
-                raise ValueError("it is empty or cut short")
-            model = keras.saving.load_model(path)
-        except (PermissionError, MemoryError):
-            raise
-        except Exception as error:  # a damaged archive fails in many ways
+            model = load_model(path)
+        except ValueError as error:
             hint = ""
             if which == "last" and (self.checkpoints / BEST).is_file():
                 hint = f"; without it, {BEST} is used"
             elif which == "best" and (self.checkpoints / LAST).is_file():
                 hint = f", or use {LAST}"
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-            raise ValueError(
-                f"The checkpoint {path} is damaged, or of another version ({reason[:200]}): delete it{hint}."
-            ) from error
+            raise ValueError(f"{str(error).rstrip('.')}: delete it{hint}.") from error
         if not isinstance(model, LatentVariableModel):
             raise ValueError(f"{path} holds a {type(model).__name__}, not a generative model of keras-gen.")
         return model

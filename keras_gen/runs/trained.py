@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any, NamedTuple
-
-import keras
 
 from keras_gen import style
 from keras_gen.callbacks.checkpoint import LAST
 from keras_gen.runs.folder import Run
 from keras_gen.runs.settings import Settings
+from keras_gen.saved import load_model
 from keras_gen.style.settings import began
 
 
@@ -50,13 +48,4 @@ def load_trained(source: str | Path, checkpoint: str = "last") -> Trained:
         return Trained(run.load(checkpoint), name, run.settings())
     if file.suffix == ".npz":
         return Trained(style.pretrained(file), name, None)
-    if not zipfile.is_zipfile(file):
-        raise ValueError(f"{file} is not a model of Keras, or is cut short.")
-    try:
-        model = keras.saving.load_model(file)
-    except Exception as error:  # a damaged archive fails in many ways
-        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-        raise ValueError(
-            f"{file} holds no model that keras-gen can load, or is damaged: {reason[:200]}"
-        ) from error
-    return Trained(model, name, None)
+    return Trained(load_model(file), name, None)

@@ -18,10 +18,10 @@ from keras_gen.networks.vgg import channels
 from keras_gen.random import RandomStream
 from keras_gen.style.borders import cropped, reflected
 from keras_gen.style.faint import evened
-from keras_gen.style.feed_forward import FeedForwardStyle
+from keras_gen.style.feed_forward import FeedForwardStyle, checked_weight
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette, relative_errors
-from keras_gen.style.pictures import check_shares, each_checked, several
+from keras_gen.style.pictures import check_shares, each_checked, numbers, several, shapes_of
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
@@ -183,9 +183,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
             seed=seed,
             name=name,
         )
-        self.style_weight, self.distillation_weight = float(style_weight), float(distillation_weight)
-        if not self.style_weight >= 0:
-            raise ValueError(f"style_weight must be at least 0; received {style_weight}.")
+        self.style_weight = style_weight
+        self.distillation_weight = checked_weight("distillation_weight", distillation_weight)
         made, wanted = encoder.output_shape[-1], decoder.input_shape[-1]
         if made != wanted:
             raise ValueError(
@@ -207,14 +206,21 @@ class AdaINStyleTransfer(FeedForwardStyle):
         self.built = True
 
     def _check_pupil(self, encoder: keras.Model) -> None:
-        if not self.distillation_weight > 0:
-            raise ValueError(f"distillation_weight must be at least 0; received {self.distillation_weight}.")
         size = encoder.compute_output_shape((1, 64, 64, 3))[1:3]
         if not encoder.trainable_variables or tuple(size) != (8, 8):
             raise ValueError(
                 "distillation_weight teaches a trainable encoder whose features are an eighth of the image's "
                 "size, such as small_encoder(); leave it out for others."
             )
+
+    @property
+    def style_weight(self) -> float:
+        """Weight of the style loss; another one is a number of at least 0, or there is a ValueError."""
+        return self._style_weight
+
+    @style_weight.setter
+    def style_weight(self, weight: float) -> None:
+        self._style_weight = checked_weight("style_weight", weight)
 
     @property
     def default_texture(self) -> float:
@@ -360,7 +366,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
     @staticmethod
     def _shares(count, weights, masks, size) -> list[np.ndarray]:
         if masks is None:
-            found = np.ones(count, np.float32) if weights is None else np.asarray(weights, np.float32)
+            found = np.ones(count, np.float32) if weights is None else numbers(weights)
             if found.shape != (count,) or not found.min() >= 0 or not 0 < found.sum() < np.inf:
                 raise ValueError(f"weights must be {count} numbers of at least 0; received {weights}.")
             return list(found / found.sum())
@@ -370,7 +376,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         # Written so that NaN fails too.
         fine = fits and stacked.min() >= 0 and stacked.max() < np.inf
         if not fine or not stacked.sum(0).min() > 0:
-            received = f"values from {stacked.min():g} to {stacked.max():g}" if fits else f"shapes {shapes}"
+            received = f"values from {stacked.min():g} to {stacked.max():g}" if fits else shapes_of(masks)
             raise ValueError(
                 f"masks must be {count} arrays of the image's height and width {tuple(size)}, at least 0, "
                 f"which leave no pixel without a painting; received {received}."

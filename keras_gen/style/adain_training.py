@@ -22,6 +22,7 @@ from keras_gen.style.settings import remember
 from keras_gen.style.training import (
     Cosine,
     Keeper,
+    alone_in_its_run,
     find_paintings,
     fit_in_steps,
     previewed,
@@ -121,6 +122,7 @@ def _hues(turns: tf.Tensor, exchanged: tf.Tensor) -> tf.Tensor:
     return tf.where(exchanged[:, None, None], turned[..., ::-1], turned)
 
 
+@alone_in_its_run
 def train_adain(
     styles: Path | str | Sequence[Path | str],
     content: str,
@@ -184,18 +186,19 @@ def train_adain(
         FileNotFoundError: no paintings, photographs, checkpoint, or weights of VGG.
         ValueError: options out of range, a painting that is damaged or too small, or a run that has done so
             many steps.
+        BlockingIOError: another process trains in the run folder.
         TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
     """
     arguments = dict(locals())
     run = Run(Path(out))
+    if resume:
+        model = resumed(run, AdaINStyleTransfer, steps)
+        seed = model.seed  # of the order of photographs and paintings
     found = [read_painting(path, painting_size) for path in find_paintings(styles).values()]
     photos = photographs(content, crop, batch_size, seed)
     images = previewed(content, crop)
     if resume:
-        model = resumed(run, AdaINStyleTransfer, steps)
-        model.style_weight = float(style_weight)
-        model.total_variation_weight = float(total_variation_weight)
-        arguments["restraint_weight"] = model.restraint_weight  # which does not change
+        model.style_weight, model.total_variation_weight = style_weight, total_variation_weight
     else:
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:

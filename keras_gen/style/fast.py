@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import reprlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -18,7 +19,7 @@ from keras_gen.style.faint import evened
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette
-from keras_gen.style.pictures import check_shares, checked, several
+from keras_gen.style.pictures import check_shares, checked, numbers, several
 
 _COLOURS = 256  # of a palette, along each direction
 _SMALLEST = 16  # side of a painting in pixels: two of the features of relu4_3
@@ -105,13 +106,7 @@ class FastStyleTransfer(FeedForwardStyle):
         self.styles = tuple(map(str, styles))
         if not self.styles or len(set(self.styles)) < len(self.styles):
             raise ValueError(f"styles must be names, no two the same; received {list(styles)}.")
-        weights = np.asarray(style_weight, np.float32)
-        if weights.shape not in ((), (len(self.styles),)) or not np.all((weights >= 0) & (weights < np.inf)):
-            raise ValueError(
-                f"style_weight must be a number of at least 0, or one for each of {len(self.styles)} styles; "
-                f"received {style_weight}."
-            )
-        self.style_weight = np.broadcast_to(weights, len(self.styles)).tolist()
+        self.style_weight = style_weight
         self.network = network
         self._check_network()
         for tap, channels in self.features.style_channels.items():
@@ -130,6 +125,22 @@ class FastStyleTransfer(FeedForwardStyle):
                 f"The network must take images (height, width, 3) and a weight for each style ({count},); "
                 f"it takes {shapes}. Make it with networks.transformer_net({count})."
             )
+
+    @property
+    def style_weight(self) -> list[float]:
+        """Weight of the style loss of each style; another one is as in the constructor."""
+        return self._style_weight
+
+    @style_weight.setter
+    def style_weight(self, weight: float | Sequence[float]) -> None:
+        weights, count = np.asarray(weight), len(self.styles)
+        fits = weights.shape in ((), (count,)) and weights.dtype.kind in "iuf"
+        if not fits or not np.all((weights >= 0) & (weights < np.inf)):
+            raise ValueError(
+                f"style_weight must be a number of at least 0, or one for each of {count} styles; received "
+                f"{weight}."
+            )
+        self._style_weight = np.broadcast_to(weights.astype(np.float32), count).tolist()
 
     # Training.
 
@@ -230,9 +241,11 @@ class FastStyleTransfer(FeedForwardStyle):
     def call(self, inputs, training=False):
         """Pictures of (images, weights of the styles), of any size, as `stylize` paints them.
 
-        Texture is `default_texture`, or within a block of `layers.PatternStrength`, what that says.
+        Weights are at least 0, and count by their proportions. Texture is `default_texture`, or within a
+        block of `layers.PatternStrength`, what that says.
         """
         images, weights = inputs
+        weights = weights / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1e-6)
         return self.as_stylized(lambda: _painted(self.sampler, images, weights, training), images)
 
     def style_weights(self, style: str | int | Mapping[str, float] | Sequence[float]) -> np.ndarray:
@@ -256,11 +269,12 @@ class FastStyleTransfer(FeedForwardStyle):
             if unknown:
                 raise ValueError(f"There is no style {unknown[0]!r}: choose from {', '.join(names)}.")
             style = [style.get(name, 0.0) for name in names]
-        weights = np.asarray(style, np.float32)
+        weights = numbers(style)
         if weights.shape != (len(names),) or not weights.min() >= 0 or not 0 < weights.sum() < np.inf:
+            received = f"an array of shape {np.shape(style)}" if weights.ndim > 1 else reprlib.repr(style)
             raise ValueError(
-                f"style must be a name, an index below {len(names)}, or {len(names)} weights of at least 0; "
-                f"received {style!r}."
+                f"style must be a name, an index below {len(names)}, or {len(names)} weights of at least 0, "
+                f"by name or in order; received {received}. (For a painting take an AdaINStyleTransfer.)"
             )
         return weights / weights.sum()
 

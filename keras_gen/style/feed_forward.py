@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_gen import optimizers
@@ -38,6 +39,13 @@ _LOSSES = ("loss", "content", "style", "tone", "checkerboard", "total_variation"
 # How much more total variation weighs by restraint, for each 1 of that.
 _SMOOTHNESS = 0.18
 _RENAMED = {"model_optimizer": "optimizer", "model_correction": "correction"}
+
+
+def checked_weight(name: str, weight: Any) -> float:
+    """The weight of a part of a loss, or a ValueError where it is no finite number of at least 0."""
+    if np.ndim(weight) or np.asarray(weight).dtype.kind not in "iuf" or not 0 <= weight < np.inf:
+        raise ValueError(f"{name} must be a number of at least 0; received {weight!r}.")
+    return float(weight)
 
 
 class FeedForwardStyle(GenerativeModel):
@@ -83,17 +91,25 @@ class FeedForwardStyle(GenerativeModel):
         self.features = Features(options, (*CONTENT_TAPS, *hint_taps), STYLE_TAPS)
         self.content_weight, self.tone_weight = float(content_weight), float(tone_weight)
         self.checkerboard_weight = float(checkerboard_weight)
-        self.total_variation_weight = float(total_variation_weight)
+        self.total_variation_weight = total_variation_weight
         self._restraint_weight, self._temporal_weight = float(restraint_weight), float(temporal_weight)
-        for part in ("content", "tone", "checkerboard", "total_variation", "restraint", "temporal"):
-            if not (weight := getattr(self, f"{part}_weight")) >= 0:
-                raise ValueError(f"{part}_weight must be at least 0; received {weight}.")
+        for part in ("content", "tone", "checkerboard", "restraint", "temporal"):
+            checked_weight(f"{part}_weight", getattr(self, f"{part}_weight"))
         restraint = ["restraint"] if self.restraint_weight else []
         self._log(*_LOSSES, *restraint, *(["calm", "temporal"] if self.temporal_weight else []))
 
     def _log(self, *losses: str) -> None:
         self.loss_names: tuple[str, ...] = losses
         self.log_names = (*losses, "model_gradient_norm")
+
+    @property
+    def total_variation_weight(self) -> float:
+        """Weight of smoothness; another one is a number of at least 0, or there is a ValueError."""
+        return self._total_variation_weight
+
+    @total_variation_weight.setter
+    def total_variation_weight(self, weight: float) -> None:
+        self._total_variation_weight = checked_weight("total_variation_weight", weight)
 
     @property
     def restraint_weight(self) -> float:
@@ -324,6 +340,12 @@ class FeedForwardStyle(GenerativeModel):
             values = self.losses_of(self.sampler, *examples)
         self.log_examples(count, **values)
         return self.results(self.loss_names)
+
+    def predict_step(self, data):
+        """Pictures of a batch of what `call` takes."""
+        inputs = keras.utils.unpack_x_y_sample_weight(data)[0]
+        count = tf.shape(tf.nest.flatten(inputs)[0])[0]
+        return self(tf.nest.map_structure(at_least_one, inputs), training=False)[:count]
 
     def fit(self, x=None, *args, **kwargs):
         """Trains as `GenerativeModel.fit` does, once there is a VGG.

@@ -118,12 +118,13 @@ class GatysStyleTransfer(GenerativeModel):
         longest = round(max(content.shape[:2]) * self.style_scale)
         given = pictures.fitted(styles, longest)
         self.style_weights = checked_style_weights(style_weights, len(given))
-        for picture in (content, *given):
+        for role, picture in (("content", content), *(("painting", style) for style in given)):
             if min(pictures.scaled(picture.shape, self.scales[0])) < _SMALLEST:
                 raise ValueError(
-                    f"Pictures need {_SMALLEST} pixels a side or more at every scale; one has "
-                    f"{picture.shape[1]}x{picture.shape[0]}, fewer at scale {self.scales[0]:g}: take larger "
-                    "ones (by --size), or larger scales."
+                    f"Pictures need {_SMALLEST} pixels a side or more at every scale; the {role} has "
+                    f"{picture.shape[1]}x{picture.shape[0]} beside the content's {content.shape[1]}x"
+                    f"{content.shape[0]}, fewer at scale {self.scales[0]:g}: take larger ones (by --size), "
+                    "larger scales, or a painting less thin."
                 )
         start = starting_picture(init, content, given[0], self.seed)
         if preserve_color == "luminance":

@@ -6,6 +6,8 @@ import io
 import json
 import math
 import re
+import zipfile
+import zlib
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -54,8 +56,12 @@ def pretrained(name: str | Path = EIGHT_STYLES) -> FastStyleTransfer | AdaINStyl
             config = json.loads(str(archive["config"]))
             count = sum(name.startswith("weight_") for name in archive.files)
             weights = [_read(archive, i) for i in range(count)]
-    except (ValueError, KeyError, OSError) as error:
-        raise ValueError(f"{path} is not a file of packed styles: {error}") from error
+    except PermissionError:
+        raise
+    # Of a damaged archive.
+    except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error) or type(error).__name__
+        raise ValueError(f"{path} is not a file of packed styles, or is damaged: {reason}") from error
     if config.get("padding") != _PADDING:
         raise ValueError(
             f"{path} was packed by an earlier version of keras-gen, whose networks saw zeros beyond borders: "

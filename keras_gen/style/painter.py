@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,8 @@ Progress = Callable[[int, int], None]
 METHODS = ("fast", "adain", "gatys")
 #: The longer side that optimizing a picture takes by default: minutes, not hours.
 GATYS_SIZE = 512
+_ORIGINAL = "original"  # a photograph's name on a sheet
+_MODELS = "give a run of train-style, a .keras file or a packed .npz file."
 
 
 class Painter:
@@ -123,8 +124,7 @@ def load(path: Path) -> Any:
         FileNotFoundError: There is none.
         ValueError: It is damaged, another kind of model, or one of an earlier version.
     """
-    import keras
-
+    from keras_gen.saved import load_model
     from keras_gen.style import pretrained  # the package, whose classes the file names
     from keras_gen.style.borders import check_mirrored
 
@@ -132,15 +132,14 @@ def load(path: Path) -> Any:
     file = path / "checkpoints" / "last.keras" if path.is_dir() else path
     if not file.is_file():
         raise FileNotFoundError(f"There is no model {file}; `keras-gen train-style` makes one.")
-    # A TFLite file with metadata is a zip file too.
-    if file.suffix == ".tflite" or not zipfile.is_zipfile(file):
-        raise ValueError(
-            f"{file} is not a model of Keras, or is damaged: give a run of train-style, a .keras file or a "
-            "packed .npz file."
-        )
     if file.suffix == ".npz":
         return pretrained(file)
-    model = keras.saving.load_model(file)
+    if file.suffix == ".tflite":  # with metadata a zip file, as models of Keras are
+        raise ValueError(f"{file} is not a model of Keras: {_MODELS}")
+    try:
+        model = load_model(file)
+    except ValueError as error:
+        raise ValueError(f"{error} {_MODELS.capitalize()}") from error
     if not hasattr(model, "stylize"):
         raise ValueError(f"{file} holds a {type(model).__name__}, which does not stylize.")
     check_mirrored(model.network, file)
@@ -306,9 +305,13 @@ def choose(
     from keras_gen.style import pretrained
 
     weights = parse_styles(styles)
-    files = [name for name in weights if Path(name).is_file()]
     if method is not None:
         look_up("method", method, dict.fromkeys(METHODS))
+    files = [name for name in weights if Path(name).is_file()]
+    if method in (None, "fast") and not all(pictures.is_named(name) for name in files):
+        # A file without an ending in the working folder does not take the place of a style of its name.
+        named = getattr(pretrained() if model is None else load(model), "styles", ())
+        files = [name for name in files if name not in named]
     for name in weights:
         if name not in files and pictures.is_named(name):
             raise FileNotFoundError(f"There is no painting {name}: give the path of a file that is there.")
@@ -367,13 +370,20 @@ def every(model: Path | None = None, texture: float | None = None, **options: An
     return {name: fast(known, {name: 1.0}, texture, **options) for name in known.styles}
 
 
+def sheet_size(painters: Mapping[str, Painter], size: Sequence[int]) -> tuple[int, int]:
+    """Height and width of the `sheet` of a picture of that height and width."""
+    from keras_gen.style.sheet import sheet_size
+
+    return sheet_size((_ORIGINAL, *painters), size)
+
+
 def sheet(
     painters: Mapping[str, Painter], pixels: np.ndarray, progress: Progress | None = None
 ) -> np.ndarray:
     """A picture and what every painter makes of it, on one sheet with their names."""
     from keras_gen.style.sheet import labelled_sheet
 
-    made = {"original": pixels}
+    made = {_ORIGINAL: pixels}
     for index, (name, painter) in enumerate(painters.items()):
         made[name] = painter(pixels)
         if progress is not None:

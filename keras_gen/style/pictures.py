@@ -32,7 +32,14 @@ def as_array(image: Any, role: str) -> np.ndarray:
             f"The {role} must have values; received a symbolic tensor: within tf.function and Dataset.map "
             "call the model itself, e.g. model([images, weights])."
         )
-    found = np.asarray(image)
+    try:
+        found = np.asarray(image)
+    except ValueError:  # NumPy's words are of elements and sequences
+        sizes = ", ".join(str(np.shape(one)) for one in image[:3])
+        raise ValueError(
+            f"The {role} must be an array (height, width, 3), or several of one size; received a list of "
+            f"{len(image)}, of shapes {sizes}: paint them one at a time."
+        ) from None
     if found.dtype.kind in "biu":  # of dark bytes all values might be in [-1, 1]
         raise ValueError(f"The {role} must be floats in [-1, 1]; received {found.dtype}. {_HOW}")
     return found.astype(np.float32)
@@ -75,8 +82,16 @@ def several(images: Any, role: str) -> np.ndarray:
 def check_shares(**shares: float) -> None:
     """Raises a ValueError where one of the named numbers is not from 0 to 1."""
     for name, share in shares.items():
-        if np.asarray(share).dtype.kind not in "biuf" or not 0 <= share <= 1:
+        if np.ndim(share) or np.asarray(share).dtype.kind not in "biuf" or not 0 <= share <= 1:
             raise ValueError(f"{name} must be from 0 to 1; received {share!r}.")
+
+
+def numbers(given: Any) -> np.ndarray:
+    """What is given as float32, or of what is no numbers an array without any."""
+    try:
+        return np.asarray(given, np.float32)
+    except (TypeError, ValueError):
+        return np.empty(0, np.float32)
 
 
 def each_checked(images: Any, role: str) -> list[np.ndarray]:
@@ -107,13 +122,20 @@ def checked_masks(masks: Sequence[Any], count: int, size: Sequence[int]) -> np.n
     shape = tuple(size[:2])
     found = [np.shape(mask) for mask in masks]
     if found != [shape] * count:
-        raise ValueError(f"masks must be one a style, {count} of shape {shape}; received {found}.")
+        raise ValueError(f"masks must be one a style, {count} of shape {shape}; received {shapes_of(masks)}.")
     stacked = np.stack([np.asarray(mask, np.float32) for mask in masks])
     if not (stacked.min() >= 0 and stacked.max() <= 1):
         raise ValueError(f"masks must be in [0, 1]; received {stacked.min():g} to {stacked.max():g}.")
     if not stacked.any():
         raise ValueError("masks must leave the styles a region: all are 0 everywhere.")
     return stacked
+
+
+def shapes_of(masks: Sequence[Any]) -> str:
+    """The shapes of masks, in words that stay short where one mask is given for a list of them."""
+    if len(masks) and np.ndim(masks[0]) == 1:
+        return f"one array of shape {np.shape(masks)}: put it into a list, one mask a style"
+    return f"shapes {[np.shape(mask) for mask in masks]}"
 
 
 def scaled(shape: Sequence[int], scale: float) -> tuple[int, int]:

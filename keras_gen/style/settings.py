@@ -27,7 +27,7 @@ _OPTIONS = {"precision_name": "--precision"}
 
 
 def remember(run: Run, method: str, arguments: Mapping[str, Any], step: int) -> int:
-    """Writes what a training function was called with.
+    """Writes what a training function was called with; of a run that goes on, what may change.
 
     Args:
         run: its folder.
@@ -42,7 +42,11 @@ def remember(run: Run, method: str, arguments: Mapping[str, Any], step: int) -> 
     same = arguments.get("learning_rate") == before.get("learning_rate")
     since = min(step, before.get(_SINCE, 0)) if same else step
     kept = {name: value for name, value in arguments.items() if name not in _NOT_KEPT}
-    atomic.write_json(run.config, {"method": method, **_absolute(kept), _SINCE: since})
+    if arguments.get("resume") and before:
+        kept = {name: value for name, value in kept.items() if name in _MAY_CHANGE}
+    else:
+        before = {"method": method}
+    atomic.write_json(run.config, {**before, **_absolute(kept), _SINCE: since})
     return since
 
 

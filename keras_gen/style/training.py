@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import math
 import shlex
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import keras
 import numpy as np
@@ -22,12 +24,14 @@ from keras_gen.networks.style_blocks import BLOCKS
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.pictures import find
 from keras_gen.runs.folder import Run
+from keras_gen.saved import load_model
 from keras_gen.style.borders import check_mirrored
 from keras_gen.style.fast import FastStyleTransfer
 from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.photographs import photographs, spec_of
 from keras_gen.style.settings import remember
 
+_Train = TypeVar("_Train", bound=Callable[..., Any])
 _SMALLEST = 16  # pixels of a painting's side
 _RISE = 50  # steps
 _PREVIEWS = 3  # photographs on a sheet of previews
@@ -68,6 +72,19 @@ def read_painting(path: Path, size: int = 512) -> np.ndarray:
     return painting
 
 
+def alone_in_its_run(train: _Train) -> _Train:
+    """A training function that keeps other processes out of its run folder, `out`, while it trains."""
+    signature = inspect.signature(train)
+
+    @functools.wraps(train)
+    def alone(*args: Any, **kwargs: Any) -> Any:
+        with Run(signature.bind(*args, **kwargs).arguments["out"]).held():
+            return train(*args, **kwargs)
+
+    return cast(_Train, alone)
+
+
+@alone_in_its_run
 def train_style(
     styles: Path | str | Sequence[Path | str],
     content: str,
@@ -76,6 +93,7 @@ def train_style(
     steps: int = 6000,
     width: int = 16,
     blocks: int = BLOCKS,
+    calm_blocks: int | None = None,
     separable: bool = True,
     batch_size: int = 4,
     crop: int = 256,
@@ -101,7 +119,8 @@ def train_style(
         out: the run folder: config.json, checkpoints/last.keras, previews and a history.
         steps: how many in all.
         width: of the network: 8, 16 or 32.
-        blocks: residual blocks at a quarter of the size, of each network.
+        blocks: residual blocks at a quarter of the size.
+        calm_blocks: those of the network for calm pictures, which a temporal weight trains; None is as many.
         separable: lighter residual blocks, for phones.
         batch_size: photographs a step.
         crop: side of the photographs' crops in pixels, at least 16.
@@ -119,7 +138,7 @@ def train_style(
         seed: of weights, order, crops, colours and styles.
         resume: go on from out's last checkpoint, which holds the network and its styles. Content, crop,
             batch_size, steps, learning_rate and the weights of style and smoothness are taken from here, and
-            may change; `settings.recall` has what the run was begun with.
+            may change; the others stay as the run was begun with, which `settings.recall` has.
         minutes_between: of checkpoints and previews.
         callbacks: further ones, such as a progress bar.
         say: is told what is being done, a line at a time.
@@ -131,26 +150,31 @@ def train_style(
         FileNotFoundError: no paintings, photographs, checkpoint, or weights of VGG.
         ValueError: options out of range, a painting that is damaged or too small, or a run that has done so
             many steps.
+        BlockingIOError: another process trains in the run folder.
         TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
     """
     arguments = dict(locals())
     run = Run(Path(out))
+    if resume:
+        model = resumed(run, FastStyleTransfer, steps)
+        seed = model.seed  # of the photographs' order
     found = {} if resume else find_paintings(styles)
     batches = photographs(content, crop, batch_size, seed)
     images = previewed(content, crop)
     if resume:
-        model = resumed(run, FastStyleTransfer, steps)
-        model.style_weight = np.broadcast_to(style_weight, len(model.styles)).astype(float).tolist()
-        model.total_variation_weight = float(total_variation_weight)
-        arguments["restraint_weight"] = model.restraint_weight  # which does not change
+        model.style_weight, model.total_variation_weight = style_weight, total_variation_weight
     else:
         paintings = {name: read_painting(path, painting_size) for name, path in found.items()}
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:
             say(reason)
-            calm = temporal_weight > 0  # else it would learn nothing of calm pictures
             network = transformer_net(
-                len(paintings), width=width, blocks=blocks, separable=separable, calm=calm
+                len(paintings),
+                width=width,
+                blocks=blocks,
+                separable=separable,
+                calm=temporal_weight > 0,  # else it would learn nothing of calm pictures
+                calm_blocks=calm_blocks,
             )
         model = FastStyleTransfer(
             network,
@@ -178,12 +202,15 @@ def resumed(run: Run, kind: type[FeedForwardStyle], steps: int) -> Any:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is of another kind or an earlier version, or has done that many steps.
+        ValueError: it is damaged, of another kind or an earlier version, or has done that many steps.
     """
     last = run.checkpoints / LAST
     if not last.is_file():
         raise FileNotFoundError(f"There is no checkpoint to resume in {run.folder}: begin in another folder.")
-    model = keras.saving.load_model(last)
+    try:
+        model = load_model(last)
+    except ValueError as error:
+        raise ValueError(f"{error} Without it no run goes on: begin another.") from error
     if not isinstance(model, kind):
         raise ValueError(f"{last} holds a {type(model).__name__}, not a {kind.__name__}.")
     check_mirrored(model.network, last)

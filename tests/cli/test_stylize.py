@@ -269,9 +269,9 @@ def test_damaged_images_and_models_are_one_sentence(cli, model, photo, tmp_path)
         ([tmp_path / "none.png", "--model", model], "no file or folder"),
         (
             [photo, "--model", tmp_path / "a.tflite"],
-            "a.tflite is not a model of Keras, or is damaged: give a run of train-style",
+            "a.tflite is not a model of Keras: give a run of train-style",
         ),
-        ([photo, "--model", cut], "is not a model"),
+        ([photo, "--model", cut], "cut.png is damaged, of another version, or not a model of Keras"),
         ([photo, "--model", tmp_path / "no"], "train-style"),
     ):
         result = cli("stylize", *arguments, "--style", "mosaic", "-o", tmp_path / "out.png")
@@ -287,6 +287,21 @@ def test_what_a_format_cannot_hold_is_told_before_painting(cli, model, tmp_path,
     assert result.exit_code == 1
     said = " ".join(result.stderr.split())
     assert "WEBP takes at most 16,383 pixels a side; received 16,384 by 4: make it a PNG" in said
+    Image.fromarray(np.zeros((4, 9000, 3), "uint8")).save(tmp_path / "half.png")
+    result = cli(
+        "stylize", tmp_path / "half.png", "--model", model, "--sheet", "--size", 9000, "-o", "a.webp"
+    )
+    # Two columns, and 12 pixels beside each and between them; rows of 4, of 56 for a name, and of 12.
+    assert "received 18,036 by 156" in " ".join(result.stderr.split())
+
+
+def test_a_file_does_not_take_the_place_of_a_style(cli, model, photo, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("mosaic").write_bytes(photo.read_bytes())
+    assert cli("stylize", photo, "--model", model, "--style", "mosaic", "-o", "out.png").exit_code == 0
+    np.testing.assert_allclose(pictures.read("out.png").pixels, painted(model, photo, "mosaic"), atol=1)
+    said = cli("stylize", photo, "--model", model, "--style", "./mosaic", "-o", "b.png").stderr
+    assert "paints only in its own styles" in " ".join(said.split())
 
 
 def test_several_images_need_a_folder(cli, model, photo):

@@ -97,7 +97,9 @@ def test_trains_a_network_for_any_painting(cli, folders, tmp_path):
     assert "has no styles of its own" in result.stderr
 
 
-def test_mistakes_are_one_sentence(cli, folders, tmp_path):
+def test_mistakes_are_one_sentence(cli, folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "paintings" / "of before").mkdir(parents=True)
     full = tmp_path / "full"
     full.mkdir()
     (full / "notes.txt").write_text("mine")
@@ -107,6 +109,7 @@ def test_mistakes_are_one_sentence(cli, folders, tmp_path):
     (damaged / "cut.png").write_bytes((folders[0] / "wave.png").read_bytes()[:200])
     for arguments, said in (
         (options(folders, full), "is not empty"),
+        (["--styles", folders[0], "--content", folders[1]], "runs/paintings is not empty"),
         (["--resume", "--out", tmp_path / "none"], "no checkpoint"),
         (options((full, folders[1]), tmp_path / "a"), "no images"),
         (options(folders, tmp_path / "c", "--decoder-width", 4), "not an option of --method fast"),
@@ -118,3 +121,4 @@ def test_mistakes_are_one_sentence(cli, folders, tmp_path):
         assert result.exit_code == errors.FAILED, result.output
         assert said in result.stderr
     assert cli("train-style", "--styles", folders[0], "--out", tmp_path / "e").exit_code == 2
+    assert cli("train-style", "--resume").exit_code == 2

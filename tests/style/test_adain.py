@@ -96,7 +96,7 @@ def test_weights_are_at_least_nothing():
     networks = small_encoder(4), _decoder()
     parts = "content style tone checkerboard total_variation restraint temporal distillation"
     for part in parts.split():
-        with pytest.raises(ValueError, match=f"{part}_weight must be at least 0; received -1"):
+        with pytest.raises(ValueError, match=f"{part}_weight must be a number of at least 0; received -1"):
             AdaINStyleTransfer(*networks, **{f"{part}_weight": -1.0})
 
 
@@ -289,6 +289,10 @@ def test_errors():
         model.stylize(IMAGE, [PLAIN, STRIPES], weights=[1])
     with pytest.raises(ValueError, match=r"received shapes \[\(32, 32\), \(32, 31\)\]"):
         model.stylize(IMAGE, [PLAIN, STRIPES], masks=[np.ones((32, 32)), np.ones((32, 31))])
+    with pytest.raises(ValueError, match=r"received one array of shape \(32, 32\): put it into a list"):
+        model.stylize(IMAGE, [PLAIN], masks=np.ones((32, 32)))
+    with pytest.raises(ValueError, match=r"weights must be 1 numbers of at least 0; received \{'plain': 1\}"):
+        model.stylize(IMAGE, PLAIN, weights={"plain": 1})
     with pytest.raises(ValueError, match="leave no pixel without"):
         model.stylize(IMAGE, [PLAIN], masks=[np.zeros((32, 32))])
     with pytest.raises(ValueError, match="strength"):

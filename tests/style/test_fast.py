@@ -202,6 +202,9 @@ def test_predict_paints_as_stylize_does(calm):
     expected = model.stylize(images, "plain")
     found = model.predict([images, tf.one_hot([1, 1], 2)], verbose=0)
     np.testing.assert_allclose(found, expected, atol=1e-5)
+    blend = np.float32([[2, 6], [0.5, 0]])  # by their proportions
+    expected = [model.stylize(image, weights) for image, weights in zip(images, blend, strict=True)]
+    np.testing.assert_allclose(model.predict([images, blend], verbose=0), expected, atol=1e-5)
     with PatternStrength(1.0):  # says otherwise
         textured = model([images, tf.one_hot([1, 1], 2)])
     np.testing.assert_allclose(textured, model.stylize(images, "plain", texture=1), atol=1e-5)
@@ -373,9 +376,13 @@ def test_packed_styles_paint_the_same_to_rounding(tmp_path):
     packed.compile()
     with pytest.raises(ValueError, match="call adapt"):
         packed.fit(photographs(2))
-    (tmp_path / "text.npz").write_text("none")
-    with pytest.raises(ValueError, match="not a file of packed styles"):
-        pretrained(tmp_path / "text.npz")
+    whole = (tmp_path / "two.npz").read_bytes()
+    turned = bytearray(whole)
+    turned[200:260] = bytes(60)
+    for content in (b"none", b"", whole[:-300], bytes(turned)):
+        (tmp_path / "damaged.npz").write_bytes(content)
+        with pytest.raises(ValueError, match=r"not a file of packed styles, or is damaged: [^ ]"):
+            pretrained(tmp_path / "damaged.npz")
     with np.load(tmp_path / "two.npz") as archive:
         stored = {name: archive[name] for name in archive.files if name != "weight_3"}
     last = len(model.network.weights) - 1
@@ -484,10 +491,14 @@ def test_what_is_no_style_or_no_picture_is_refused():
     network = transformer_net(2, width=8, blocks=1, separable=True)
     model = FastStyleTransfer(network, ["stripes", "plain"], features=RANDOM, seed=0)
     photo = photographs(1)[0]
-    for wrong in (True, {"stripes": np.inf}, [np.nan, 1], [np.inf, 1]):
-        with pytest.raises(ValueError, match="style"):
+    for wrong in (True, {"stripes": np.inf}, [np.nan, 1], [np.inf, 1], ["stripes", "plain"], {"plain": "no"}):
+        with pytest.raises(ValueError, match=r"^style must be|^There is no style"):
             model.stylize(photo, wrong)
-    for strength in ("0.5", None, np.nan):
+    with pytest.raises(ValueError, match=r"received an array of shape \(32, 32, 3\)\. .* AdaINStyleTransfer"):
+        model.stylize(photo, photo)
+    with pytest.raises(ValueError, match=r"list of 2, of shapes \(32, 32, 3\), \(8, 32, 3\): paint them one"):
+        model.stylize([photo, photo[:8]], 0)
+    for strength in ("0.5", None, np.nan, np.array([0.5, 0.6])):
         with pytest.raises(ValueError, match="strength must be from 0 to 1; received"):
             model.stylize(photo, "plain", strength)
     with pytest.raises(ValueError, match="stripes, plain; received 1"):

@@ -246,6 +246,10 @@ def test_masks_confine_the_style(backbone):
 def test_masks_of_nothing_are_refused(backbone):
     with pytest.raises(ValueError, match="all are 0 everywhere"):
         _model(backbone, masks=[np.zeros((40, 48))])
+    with pytest.raises(ValueError, match=r"received one array of shape \(40, 48\): put it into a list"):
+        _model(backbone, masks=np.ones((40, 48)))
+    with pytest.raises(ValueError, match="the painting has 48x3 beside the content's 48x40"):
+        _model(backbone, styles=_picture(1)[:3])
 
 
 def test_a_mask_of_all_is_no_mask_and_equal_halves_are_two_pictures(backbone):

@@ -6,6 +6,7 @@ import math
 import os
 import signal
 import types
+import zipfile
 
 import keras
 import numpy as np
@@ -17,6 +18,8 @@ from keras_gen.callbacks import TrainingInterrupted
 from keras_gen.data import set_epoch
 from keras_gen.networks.vgg import vgg16
 from keras_gen.runs.folder import Run
+from keras_gen.runs.lock import locked
+from keras_gen.style import painter
 from keras_gen.style.adain_training import _hues, paired, train_adain, windows
 from keras_gen.style.photographs import photographs
 from keras_gen.style.settings import recall, remember
@@ -258,6 +261,56 @@ def test_a_runs_restraint_is_its_models(folder, tmp_path, train):
     del settings["method"]
     model = train(**settings, out=tmp_path, resume=True, say=lambda line: None)
     assert (int(model.step.numpy()), model.restraint_weight) == (3, 0)
+
+
+@pytest.mark.slow
+def test_what_a_run_was_begun_with_stays(folder, tmp_path):
+    """Going on by Python, a function's other arguments are its defaults, and count for nothing."""
+    begun = _train(folder, tmp_path, steps=1, temporal_weight=5.0, blocks=1, calm_blocks=2, seed=3)
+    parts = begun.network.get_layer("blend")
+    counts = [
+        sum(layer.name.endswith("b_depthwise") for layer in part.layers)
+        for part in (parts.calm, parts.patterned)
+    ]
+    assert counts[0] - counts[1] == 1
+    settings = recall(tmp_path)
+    again = train_style(
+        "", settings["content"], tmp_path, steps=2, crop=16, resume=True, say=lambda line: None
+    )
+    assert again.temporal_weight == begun.temporal_weight == 5
+    changed = {"steps": 2, "batch_size": 4, "learning_rate": 4e-3}
+    assert recall(tmp_path) == {**settings, **changed}
+    for weight in (-4.0, [1.0, 2.0, 3.0], float("nan")):
+        with pytest.raises(ValueError, match="style_weight must be a number of at least 0, or one for each"):
+            _train(folder, tmp_path, steps=3, resume=True, style_weight=weight)
+    with pytest.raises(ValueError, match=r"total_variation_weight must be .* received -1"):
+        _train(folder, tmp_path, steps=3, resume=True, total_variation_weight=-1)
+    assert recall(tmp_path) == {**settings, **changed}
+
+
+@pytest.mark.parametrize("train", [train_style, train_adain])
+@pytest.mark.parametrize("resume", [True, False])
+def test_two_do_not_train_in_one_folder(folder, tmp_path, train, resume):
+    with locked(tmp_path), pytest.raises(BlockingIOError, match="in use by another process"):
+        train(folder / "paintings", str(folder / "photographs"), tmp_path, resume=resume)
+    with pytest.raises(FileNotFoundError):
+        train(folder / "none", "folder:none", tmp_path / "run", resume=resume)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", None])
+def test_a_damaged_checkpoint_is_named(folder, tmp_path, content):
+    last = tmp_path / "checkpoints" / "last.keras"
+    last.parent.mkdir()
+    if content is None:  # an archive, but of nothing
+        with zipfile.ZipFile(last, "w") as archive:
+            archive.writestr("config.json", "{")
+    else:
+        last.write_bytes(content)
+    with pytest.raises(ValueError, match=r"last\.keras is damaged, .*: begin another"):
+        _train(folder, tmp_path, resume=True)
+    with pytest.raises(ValueError, match=r"last\.keras is damaged, .* [gG]ive a run of train-style"):
+        painter.load(tmp_path)
 
 
 def test_nothing_to_resume(folder, tmp_path):
