@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,6 +22,7 @@ from keras_gen.style.feed_forward import FeedForwardStyle, checked_weight
 from keras_gen.style.operators import adain, gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette, relative_errors
 from keras_gen.style.pictures import check_shares, each_checked, numbers, several, shapes_of
+from keras_gen.style.tiles import Tiled, is_large
 
 _HINT_TAP = "relu4_1"  # the paper's encoder
 LONGEST = 512  # of a painting: its strokes are to come out at the size that they were learned at
@@ -108,6 +109,11 @@ def reduced(paintings: tf.Tensor) -> tf.Tensor:
         return tf.clip_by_value(found, -1, 1)  # it overshoots at edges
 
     return tf.cond(scale < 1, resized, lambda: paintings)
+
+
+def _exchanged(content: tf.Tensor, codes: Sequence[tf.Tensor], shares: Sequence[float]) -> tf.Tensor:
+    """Features with the statistics of paintings' codes, blended by their shares."""
+    return tf.add_n([share * adain(content, code) for share, code in zip(shares, codes, strict=True)])
 
 
 @keras.saving.register_keras_serializable(package="keras_gen")
@@ -315,6 +321,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
     ) -> np.ndarray:
         """Paints an image, or several of one size, by a painting, a blend of some, or one in each region.
 
+        Large images are painted by tiles, in bounded memory.
+
         Args:
             image: float32 (height, width, 3) or (count, height, width, 3) in [-1, 1], of any size.
             style: a painting, float32 (any height, any width, 3) in [-1, 1], or several; of more than 512
@@ -341,7 +349,7 @@ class AdaINStyleTransfer(FeedForwardStyle):
         check_shares(strength=strength)
         texture = self.texture_of(texture)
         shares = self._shares(len(paintings), weights, masks, images.shape[1:3])
-        codes = [self._encode(reduced(tf.constant(one[None]))) for one in paintings]
+        codes = [self.code_of(reduced(tf.constant(one[None]))) for one in paintings]
         painted = np.empty_like(images)
         for index, one in enumerate(images):
             painted[index] = self._paint(one, codes, shares, masks is None, texture)
@@ -351,17 +359,35 @@ class AdaINStyleTransfer(FeedForwardStyle):
 
     def _paint(self, image, codes, shares, blended: bool, texture: float) -> np.ndarray:
         """A picture by the codes of paintings, which are blended or have each a share of its pixels."""
-        content = self._encode(tf.constant(image[None]))
-        exchanged = [adain(content, code) for code in codes]
+        one = np.ones((), np.float32)
         if blended:
-            mixture = tf.add_n([share * one for share, one in zip(shares, exchanged, strict=True)])
-            exchanged, shares = [mixture], [np.ones((), np.float32)]
+            mixtures, shares = [(codes, shares)], [one]
+        else:
+            mixtures = [([code], [one]) for code in codes]
+        large = is_large(image)
+        content = None if large else self.code_of(tf.constant(image[None]))
         # Each region's painting is a whole picture: the decoder's layers know one painting's statistics.
         picture = np.zeros_like(image)
-        for one, share in zip(exchanged, shares, strict=True):
-            whole = cropped(self._decode(one, texture), image[None])[0].numpy()
+        for mixture, share in zip(mixtures, shares, strict=True):
+            if large:
+                whole = Tiled(self.painting(*mixture, texture), multiple=MULTIPLE)(image)
+            else:
+                exchanged = _exchanged(content, *mixture)
+                whole = cropped(self._decode(exchanged, texture), image[None])[0].numpy()
             picture += share[..., None] * evened(whole, image, texture)
         return picture
+
+    def painting(
+        self, codes: Sequence[tf.Tensor], shares: Sequence[float], texture: float
+    ) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What paints images by a blend of paintings' codes and a texture, as they are: for `tiles.Tiled`."""
+
+        def paint(images):
+            content = tf.cast(self.sampler.encode(images), tf.float32)
+            with PatternStrength(texture):
+                return self.sampler.decode(_exchanged(content, codes, shares))
+
+        return paint
 
     @staticmethod
     def _shares(count, weights, masks, size) -> list[np.ndarray]:
@@ -383,7 +409,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
             )
         return list(stacked / stacked.sum(0))
 
-    def _encode(self, images: tf.Tensor) -> tf.Tensor:
+    def code_of(self, images: tf.Tensor) -> tf.Tensor:
+        """The encoder's features of images of any size, float32: of paintings, by which `painting` paints."""
         return tf.cast(self._functions()[0](reflected(images, MULTIPLE)), tf.float32)
 
     def _decode(self, features: tf.Tensor, texture: float) -> tf.Tensor:

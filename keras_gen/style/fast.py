@@ -20,6 +20,7 @@ from keras_gen.style.feed_forward import FeedForwardStyle
 from keras_gen.style.operators import gram_matrix
 from keras_gen.style.perceptual import STYLE_TAPS, palette
 from keras_gen.style.pictures import check_shares, checked, numbers, several
+from keras_gen.style.tiles import Tiled, is_large
 
 _COLOURS = 256  # of a palette, along each direction
 _SMALLEST = 16  # side of a painting in pixels: two of the features of relu4_3
@@ -285,7 +286,7 @@ class FastStyleTransfer(FeedForwardStyle):
         strength: float = 1.0,
         texture: float | None = None,
     ) -> np.ndarray:
-        """Paints an image, or several of one size, in a style.
+        """Paints an image, or several of one size, in a style; large ones by tiles, in bounded memory.
 
         Args:
             image: float32 (height, width, 3) or (count, height, width, 3) in [-1, 1], of any size.
@@ -313,7 +314,19 @@ class FastStyleTransfer(FeedForwardStyle):
             painted = images + np.float32(strength) * (painted - images)
         return painted.reshape(np.shape(image))
 
+    def painting(self, weights: np.ndarray, texture: float) -> Callable[[tf.Tensor], tf.Tensor]:
+        """What paints images by weights of the styles and a texture, as they are: for `tiles.Tiled`."""
+
+        def paint(images):
+            with PatternStrength(texture):
+                pictures = self.sampler([images, tf.repeat(weights[None], tf.shape(images)[0], axis=0)])
+            return tf.cast(pictures, tf.float32)
+
+        return paint
+
     def _paint(self, image: np.ndarray, weights: np.ndarray, texture: float) -> np.ndarray:
+        if is_large(image):
+            return Tiled(self.painting(weights, texture), multiple=MULTIPLE)(image)
         network = self.sampler
         if getattr(self, "_painter_network", None) is not network:
             self._painter_network = network

@@ -159,22 +159,12 @@ def fast(model: Any, styles: Mapping[str, float], texture: float | None = None, 
     Raises:
         ValueError: `texture` is out of range, or a style is none of the model's.
     """
-    import tensorflow as tf
-
-    from keras_gen.layers import PatternStrength
-
     texture = model.texture_of(texture)
     blend: dict[str, float] = {}
     for name, weight in styles.items():
         full = find_style(name, model.styles)
         blend[full] = blend.get(full, 0.0) + weight
-    weights = tf.constant(model.style_weights(blend)[None])
-
-    def network(images: tf.Tensor) -> tf.Tensor:
-        with PatternStrength(texture):
-            pictures = model.sampler([images, tf.repeat(weights, tf.shape(images)[0], axis=0)])
-        return tf.cast(pictures, tf.float32)
-
+    network = model.painting(model.style_weights(blend), texture)
     return Painter(_Network(network, texture), **options)
 
 
@@ -213,30 +203,10 @@ def adain(
     Raises:
         ValueError: `texture` is out of range.
     """
-    import tensorflow as tf
-
-    from keras_gen.layers import PatternStrength
-    from keras_gen.networks.style_blocks import MULTIPLE
-    from keras_gen.style import adain as exchanged
-    from keras_gen.style.borders import reflected
-
     texture = model.texture_of(texture)
-    encode, decode = model.sampler.encode, model.sampler.decode
     shares = np.asarray(weights, "float32") / np.sum(weights)
-    styles = []
-    for painting in paintings.values():
-        padded = reflected(tf.constant(painting[None]), MULTIPLE)
-        styles.append(tf.cast(encode(padded), tf.float32))
-
-    def network(images: tf.Tensor) -> tf.Tensor:
-        content = tf.cast(encode(images), tf.float32)
-        mixed = tf.add_n(
-            [share * exchanged(content, style) for share, style in zip(shares, styles, strict=True)]
-        )
-        with PatternStrength(texture):
-            return decode(mixed)
-
-    return Painter(_Network(network, texture), **options)
+    codes = [model.code_of(painting[None]) for painting in paintings.values()]
+    return Painter(_Network(model.painting(codes, list(shares), texture), texture), **options)
 
 
 def gatys(

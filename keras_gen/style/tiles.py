@@ -89,26 +89,28 @@ class Tiled:
         """The network's image of an image.
 
         Args:
-            image: uint8 (height, width, 3).
+            image: uint8 (height, width, 3), or float32 in [-1, 1].
             progress: Called after each tile with how many are done and how many there are at most.
 
         Returns:
-            uint8 (height, width, 3).
+            The same shape and type.
 
         Raises:
             ValueError: An image of another type, or a network that changes the size of its input.
         """
         image = np.asarray(image)
-        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
-            raise ValueError(f"image must be uint8 (height, width, 3), received {image.dtype} {image.shape}.")
+        if image.ndim != 3 or image.shape[-1] != 3 or image.dtype not in (np.uint8, np.float32):
+            raise ValueError(
+                f"image must be uint8 or float32 (height, width, 3), received {image.dtype} {image.shape}."
+            )
         progress = progress or (lambda done, total: None)
         height, width = image.shape[:2]
         beyond = [(0, missing(side, self.multiple)) for side in (height, width)]
         image = np.pad(image, [*beyond, (0, 0)], "reflect")
         if image.shape[0] * image.shape[1] <= self.whole:
-            made = _same_size(to_bytes(self._apply(to_floats(image))), image)
+            made = _same_size(np.asarray(self._apply(to_floats(image)))[0], image)
             progress(1, 1)
-            return made[:height, :width]
+            return _of_type(image.dtype, made[:height, :width])
         rows, columns = (spans(side, self.tile, self.overlap) for side in image.shape[:2])
         places = [(row, column) for row in rows for column in columns]
         total = len(places) * (1 + self.passes)
@@ -133,7 +135,7 @@ class Tiled:
                 done += 1
                 progress(done, total)
             ready = row.stop if following is None else following.start
-            result[row.start : ready] = to_bytes(canvas[: ready - row.start])
+            result[row.start : ready] = _of_type(image.dtype, canvas[: ready - row.start])
             begun = canvas[ready - row.start :]
         return result[:height, :width]
 
@@ -168,6 +170,11 @@ class Tiled:
             if change(before, statistics) <= self.tolerance:
                 break
         yield statistics
+
+
+def is_large(image: np.ndarray) -> bool:
+    """Whether an image (height, width, 3) has more pixels than go through a network at once."""
+    return image.shape[0] * image.shape[1] > WHOLE
 
 
 def traced(network: Network, measuring: bool = False, joint: bool = False) -> Callable[..., Any]:
@@ -205,7 +212,7 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor
     """Patches from everywhere in an image, as a batch in [-1, 1], and where they are from.
 
     Args:
-        image: uint8 (height, width, 3).
+        image: uint8 (height, width, 3), or float32 in [-1, 1].
         pixels: Pixels of all patches together, nearly.
         patch: Pixels of a patch's side at most.
 
@@ -225,7 +232,7 @@ def sampled(image: np.ndarray, pixels: int, patch: int = 256) -> tuple[tf.Tensor
     places = [(top, left) for top in tops for left in lefts]
     patches = np.stack([image[top : top + side, left : left + side] for top, left in places])
     origins = np.array(places, "int32") // GRID * GRID
-    return tf.constant(patches.astype("float32") / 127.5 - 1.0), origins
+    return _in_floats(patches), origins
 
 
 def spans(length: int, tile: int, overlap: int) -> list[Span]:
@@ -277,15 +284,18 @@ def change(before: Statistics, after: Statistics) -> float:
 
 
 def to_floats(pixels: np.ndarray) -> tf.Tensor:
-    """uint8 (height, width, 3) as a batch of one in [-1, 1]."""
-    return tf.constant(pixels[None].astype("float32") / 127.5 - 1.0)
+    """uint8 (height, width, 3), or float32 in [-1, 1], as a batch of one in [-1, 1]."""
+    return _in_floats(pixels[None])
 
 
-def to_bytes(image: Any) -> np.ndarray:
-    """What `to_floats` made, or a part of a canvas without its batch axis, as uint8 (height, width, 3)."""
-    array = np.asarray(image, "float32")
-    array = array[0] if array.ndim == 4 else array
-    return np.round(np.clip(array, -1, 1) * 127.5 + 127.5).astype("uint8")
+def _in_floats(pixels: np.ndarray) -> tf.Tensor:
+    return tf.constant(pixels.astype("float32") / 127.5 - 1.0 if pixels.dtype == np.uint8 else pixels)
+
+
+def _of_type(kind: Any, array: np.ndarray) -> np.ndarray:
+    """float32 in [-1, 1] as it is, or as uint8."""
+    clipped = np.clip(array, -1, 1)
+    return np.round(clipped * 127.5 + 127.5).astype("uint8") if kind == np.uint8 else clipped
 
 
 def _deviation(variance: np.ndarray) -> np.ndarray:

@@ -1,3 +1,5 @@
+import importlib
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from keras_gen import pictures
 from keras_gen.networks.style_coder import small_encoder, style_decoder
 from keras_gen.networks.transformer_net import transformer_net
 from keras_gen.style import AdaINStyleTransfer, FastStyleTransfer, painter, pretrained
+from keras_gen.style.tiles import Tiled
 
 NAMES = ["great-wave", "cafe-terrace", "great-fire"]
 
@@ -137,6 +140,37 @@ def test_adain_of_a_large_photograph(adain_model, monkeypatch):
     in_small_tiles(monkeypatch, made, passes=8)
     whole = adain_model.stylize(floats(photo), floats(noise(60, 70, 1)))
     np.testing.assert_allclose(made(photo), np.clip(whole, -1, 1) * 127.5 + 127.5, atol=1)
+
+
+def test_stylize_paints_large_images_in_tiles(adain_model, monkeypatch):
+    """Floats in and out, by several paintings in regions of their own too, as the whole at once."""
+    keras.utils.set_random_seed(0)
+    fast = FastStyleTransfer(transformer_net(2, width=8, blocks=1, coarse_blocks=1), ["a", "b"])
+    y, x = np.mgrid[:288, :560] / 560
+    photo = floats(np.round(100 * np.dstack([x, y, (x + y) / 2]) + x[..., None] * noise(288, 560) / 8))
+    a, b = floats(noise(60, 70, 1)), floats(noise(90, 50, 2) // 2)
+    masks = [np.float32(x < 0.4), np.float32(x >= 0.4)]
+
+    def pictures():
+        yield fast.stylize(photo, {"a": 1, "b": 2}, 0.8)
+        yield adain_model.stylize(photo, [a, b], weights=[1, 3])
+        yield adain_model.stylize(photo, [a, b], masks=masks)
+
+    whole, used = list(pictures()), []
+
+    def tiled(network, multiple):
+        used.append(multiple)
+        return Tiled(network, 192, 96, whole=40_000, multiple=multiple, passes=10)
+
+    for name in ("fast", "adain"):
+        module = importlib.import_module(f"keras_gen.style.{name}")  # `style.adain` is the operator
+        monkeypatch.setattr(module, "is_large", lambda image: True)
+        monkeypatch.setattr(module, "Tiled", tiled)
+    for found, expected in zip(pictures(), whole, strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, atol=0.01)
+        assert np.abs(found - expected).max() > 0
+    assert len(used) == 4
 
 
 def test_gatys_reports_its_steps(monkeypatch, tmp_path):
