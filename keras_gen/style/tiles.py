@@ -106,7 +106,8 @@ class Tiled:
         progress = progress or (lambda done, total: None)
         height, width = image.shape[:2]
         beyond = [(0, missing(side, self.multiple)) for side in (height, width)]
-        image = np.pad(image, [*beyond, (0, 0)], "reflect")
+        if np.any(beyond):
+            image = np.pad(image, [*beyond, (0, 0)], "reflect")
         if image.shape[0] * image.shape[1] <= self.whole:
             made = _same_size(np.asarray(self._apply(to_floats(image)))[0], image)
             progress(1, 1)

@@ -135,5 +135,5 @@ def test_any_style_has_it_too():
     np.testing.assert_allclose(
         found["loss"], alone["loss"] + found["calm"] + 2 * found["temporal"], rtol=1e-5
     )
-    with pytest.raises(ValueError, match="temporal_weight must be at least 0"):
+    with pytest.raises(ValueError, match="temporal_weight must be a number of at least 0"):
         AdaINStyleTransfer(small_encoder(4), style_decoder(32, width=4), temporal_weight=-1.0)
