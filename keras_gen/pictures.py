@@ -6,6 +6,7 @@ import contextlib
 import io
 import os
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ _LONGEST = {
     "WEBP": 16_383,
 }
 _MOST = 2**29  # pixels of a picture that is read: a small file may announce any number
+_one_at_a_time = threading.Lock()  # for Pillow's limit is one for all threads
 _OPTIONS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95, "subsampling": 0},
     "WEBP": {"quality": 95, "method": 4},
@@ -104,7 +106,9 @@ def read(source: str | os.PathLike[str] | IO[bytes]) -> Picture:
 
     name, file = _open(source)
     try:
-        with _large_ones(), Image.open(file) as opened:
+        with _large_ones():
+            opened = Image.open(file)
+        with opened:
             opened.load()
             upright = ImageOps.exif_transpose(opened)
             kind = opened.format
@@ -279,14 +283,14 @@ def _large_ones() -> Iterator[None]:
     """Has Pillow read large photographs without a warning, of phones with 200 megapixels as well."""
     from PIL import Image
 
-    before = Image.MAX_IMAGE_PIXELS
-    Image.MAX_IMAGE_PIXELS = _MOST // 2  # it refuses twice as many
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+    with _one_at_a_time, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = _MOST // 2  # it refuses twice as many
+        try:
             yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def _frames(opened: Any) -> int:

@@ -13,13 +13,15 @@ def load_model(path: Path) -> keras.Model:
 
     Raises:
         ValueError: it is damaged, of another version, or no model.
-        PermissionError: it may not be read.
+        OSError: it cannot be read.
     """
+    with path.open("rb") as file:  # of which the system's errors are no damage
+        whole = zipfile.is_zipfile(file)
     try:
-        if not zipfile.is_zipfile(path):
+        if not whole:
             raise ValueError("it is empty or cut short")
         return keras.saving.load_model(path)
-    except (PermissionError, MemoryError):
+    except MemoryError:
         raise
     except Exception as error:  # a damaged archive fails in many ways
         reason = next(iter(str(error).splitlines()), "") or type(error).__name__

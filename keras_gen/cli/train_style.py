@@ -1,4 +1,4 @@
-"""`keras-gen train-style --styles FOLDER --content FOLDER --out RUN`."""
+"""`keras-gen train-style --styles FOLDER --content FOLDER`."""
 
 from __future__ import annotations
 
@@ -149,20 +149,22 @@ def train_style(
     if out is None:
         if resume or styles is None:
             raise typer.BadParameter("it is missing, e.g. --out folder", param_hint="--out")
-        out = Path("runs") / styles.resolve().stem
+        source = styles.resolve()
+        out = Path("runs") / (source.stem if source.is_file() else source.name)
     if not resume:
         for name in ("content", "styles"):
             if name not in given:
                 raise typer.BadParameter(f"it is missing, e.g. --{name} folder", param_hint=f"--{name}")
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise FileExistsError(f"{out} is not empty: go on by --resume, or choose another --out.")
     start_tensorflow()
     import keras
 
     from keras_gen.models.registry import look_up
+    from keras_gen.runs.folder import Run
     from keras_gen.runs.settings import option_name
     from keras_gen.style import adain_training, settings, training
 
+    if not resume:
+        Run(out).refuse_content()
     chosen = settings.recall(out, given) if resume else {"method": "fast", **given}
     functions: dict[str, Callable[..., Any]] = {
         "fast": training.train_style,

@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 from keras import ops
 
 _thread = threading.local()
+# As normalizations add to a variance: of an image of one colour, deviations are roundings, whose ratios are
+# anything.
+_STEADY = 1e-3
 
 
 class Moments(NamedTuple):
@@ -96,7 +99,15 @@ class InstanceStatistics:
 
 def calibrated(mean: Any, variance: Any, shift: Any, scale: Any) -> tuple[Any, Any]:
     """A mean moved by `shift` standard deviations, and a variance of `scale` times the standard deviation."""
-    return mean + shift * variance**0.5, variance * scale**2
+    steady = variance + _STEADY
+    scaled = steady * scale**2 - _STEADY
+    return mean + shift * steady**0.5, (scaled + abs(scaled)) / 2  # not below 0
+
+
+def calibration(mean: Any, variance: Any, own_mean: Any, own_variance: Any) -> tuple[Any, Any]:
+    """The shift and the scale by which `calibrated` makes the first moments of the second."""
+    steady = own_variance + _STEADY
+    return (mean - own_mean) / steady**0.5, ((variance + _STEADY) / steady) ** 0.5
 
 
 def spatial_moments(x: Any) -> tuple[Any, Any]:

@@ -60,12 +60,10 @@ class Run:
             BlockingIOError: another process is at work on it.
             OSError: it cannot be written.
         """
-        if self.folder.exists() and not self.folder.is_dir():
-            raise FileExistsError(f"{self.folder} is a file: choose another --out.")
-        self._refuse_content()
+        self.refuse_content()
         settings = settings.resolved()
         with self.held():
-            self._refuse_content()
+            self.refuse_content()
             yield settings
 
     @contextlib.contextmanager
@@ -75,12 +73,15 @@ class Run:
         Where no settings are in it after that, nothing is left behind.
 
         Raises:
+            FileExistsError: a file has its name.
             BlockingIOError: another process is at work on it.
             OSError: it cannot be written.
         """
+        self._refuse_file()
         self.folder.mkdir(parents=True, exist_ok=True)
         with locked(self.folder):
-            atomic.remove_leftovers(self.folder)
+            if self.config.exists():  # else it is no run, whose files are anybody's
+                atomic.remove_leftovers(self.folder)
             try:
                 yield
             finally:
@@ -89,7 +90,9 @@ class Run:
                         (self.folder / LOCK).unlink()
                         self.folder.rmdir()
 
-    def _refuse_content(self) -> None:
+    def refuse_content(self) -> None:
+        """Raises FileExistsError where the folder holds something, but for a run that failed at once."""
+        self._refuse_file()
         if self.config.exists():
             if not self.history.exists() and not self.checkpoints.exists():
                 return  # it failed in its first epoch: there is nothing to keep
@@ -98,6 +101,10 @@ class Run:
             )
         if self.folder.is_dir() and any(path.name != LOCK for path in self.folder.iterdir()):
             raise FileExistsError(f"{self.folder} is not empty: choose another --out.")
+
+    def _refuse_file(self) -> None:
+        if self.folder.exists() and not self.folder.is_dir():
+            raise FileExistsError(f"{self.folder} is a file: choose another --out.")
 
     @contextlib.contextmanager
     def resumed(self, given: dict | None = None) -> Iterator[Settings]:

@@ -370,7 +370,8 @@ class AdaINStyleTransfer(FeedForwardStyle):
         picture = np.zeros_like(image)
         for mixture, share in zip(mixtures, shares, strict=True):
             if large:
-                whole = Tiled(self.painting(*mixture, texture), multiple=MULTIPLE)(image)
+                paint = self.painting(*mixture, texture)
+                whole = Tiled(paint, multiple=MULTIPLE, plain=not texture)(image)
             else:
                 exchanged = _exchanged(content, *mixture)
                 whole = cropped(self._decode(exchanged, texture), image[None])[0].numpy()

@@ -18,7 +18,7 @@ from keras_gen.style.adain import AdaINStyleTransfer
 from keras_gen.style.color import matched_colors
 from keras_gen.style.photographs import photographs
 from keras_gen.style.pictures import resized
-from keras_gen.style.settings import remember
+from keras_gen.style.settings import recall, remember
 from keras_gen.style.training import (
     Cosine,
     Keeper,
@@ -186,6 +186,7 @@ def train_adain(
         FileNotFoundError: no paintings, photographs, checkpoint, or weights of VGG.
         ValueError: options out of range, a painting that is damaged or too small, or a run that has done so
             many steps.
+        FileExistsError: out holds something, and `resume` is not given.
         BlockingIOError: another process trains in the run folder.
         TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
     """
@@ -194,6 +195,8 @@ def train_adain(
     if resume:
         model = resumed(run, AdaINStyleTransfer, steps)
         seed = model.seed  # of the order of photographs and paintings
+        begun = recall(out)
+        styles, painting_size = begun["styles"], begun.get("painting_size", painting_size)
     found = [read_painting(path, painting_size) for path in find_paintings(styles).values()]
     photos = photographs(content, crop, batch_size, seed)
     images = previewed(content, crop)

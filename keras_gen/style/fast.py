@@ -246,6 +246,7 @@ class FastStyleTransfer(FeedForwardStyle):
         block of `layers.PatternStrength`, what that says.
         """
         images, weights = inputs
+        weights = tf.cast(weights, tf.float32)
         weights = weights / tf.maximum(tf.reduce_sum(weights, 1, keepdims=True), 1e-6)
         return self.as_stylized(lambda: _painted(self.sampler, images, weights, training), images)
 
@@ -326,7 +327,7 @@ class FastStyleTransfer(FeedForwardStyle):
 
     def _paint(self, image: np.ndarray, weights: np.ndarray, texture: float) -> np.ndarray:
         if is_large(image):
-            return Tiled(self.painting(weights, texture), multiple=MULTIPLE)(image)
+            return Tiled(self.painting(weights, texture), multiple=MULTIPLE, plain=not texture)(image)
         network = self.sampler
         if getattr(self, "_painter_network", None) is not network:
             self._painter_network = network

@@ -342,8 +342,9 @@ class FeedForwardStyle(GenerativeModel):
         return self.results(self.loss_names)
 
     def predict_step(self, data):
-        """Pictures of a batch of what `call` takes."""
-        inputs = keras.utils.unpack_x_y_sample_weight(data)[0]
+        """Pictures of a batch of what `call` takes, as one or as a data set's pairs."""
+        images, others, _ = keras.utils.unpack_x_y_sample_weight(data)
+        inputs = images if others is None else (images, others)
         count = tf.shape(tf.nest.flatten(inputs)[0])[0]
         return self(tf.nest.map_structure(at_least_one, inputs), training=False)[:count]
 

@@ -175,7 +175,7 @@ class _Network:
         from keras_gen.networks.style_blocks import MULTIPLE
         from keras_gen.style.tiles import Tiled
 
-        self.tiled, self.texture = Tiled(network, multiple=MULTIPLE), texture
+        self.tiled, self.texture = Tiled(network, multiple=MULTIPLE, plain=not texture), texture
 
     def __call__(self, pixels: np.ndarray, progress: Progress | None = None) -> np.ndarray:
         from keras_gen.style.faint import evened

@@ -73,7 +73,7 @@ def recall(folder: Path | str, given: Mapping[str, Any] | None = None) -> dict[s
     for name, value in changes.items():
         if name not in _MAY_CHANGE and value != before.get(name):
             option = _OPTIONS.get(name, option_name(name))
-            begun = f"with {option} {before[name]}" if name in before else f"without {option}"
+            begun = f"with {option} {before[name]}" if before.get(name) is not None else f"without {option}"
             raise ValueError(
                 f"{folder} was begun {begun}, and --resume keeps that; received {value}: leave the option "
                 "out, or begin another run with another --out."

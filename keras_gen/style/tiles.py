@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated
+from keras_gen.layers.instance_statistics import InstanceStatistics, calibrated, calibration
 from keras_gen.layers.patterns import ImageOrigin
 from keras_gen.style.borders import missing
 
@@ -59,6 +59,8 @@ class Tiled:
         passes: Most passes over the tiles for the statistics; 0 takes those of the patches.
         tolerance: Passes end where no mean and no standard deviation changed by more than this share of a
             standard deviation.
+        plain: Whether the network makes one colour of an image of one colour. Such an image is not painted by
+            tiles: under given statistics each normalization would enlarge the roundings of the one before.
 
     Raises:
         ValueError: Sizes that do not fit.
@@ -73,6 +75,7 @@ class Tiled:
         multiple: int = 16,
         passes: int = 2,
         tolerance: float = 0.01,
+        plain: bool = False,
     ) -> None:
         if tile % GRID or overlap % GRID or not 0 < overlap <= tile // 2:
             raise ValueError(
@@ -81,7 +84,7 @@ class Tiled:
             )
         self.tile, self.overlap, self.whole = tile, overlap, whole
         self.multiple = multiple
-        self.passes, self.tolerance = passes, tolerance
+        self.passes, self.tolerance, self.plain = passes, tolerance, plain
         self._apply = traced(network)
         self._sample, self._measure = traced(network, joint=True), traced(network, measuring=True)
 
@@ -112,6 +115,10 @@ class Tiled:
             made = _same_size(np.asarray(self._apply(to_floats(image)))[0], image)
             progress(1, 1)
             return _of_type(image.dtype, made[:height, :width])
+        if self.plain and (image == image[0, 0]).all():
+            made = np.asarray(self._apply(to_floats(np.full_like(image, image[0, 0], shape=(GRID, GRID, 3)))))
+            progress(1, 1)
+            return _of_type(image.dtype, np.broadcast_to(made.mean((0, 1, 2)), (height, width, 3)))
         rows, columns = (spans(side, self.tile, self.overlap) for side in image.shape[:2])
         places = [(row, column) for row in rows for column in columns]
         total = len(places) * (1 + self.passes)
@@ -156,16 +163,16 @@ class Tiled:
                 pixels, window = to_floats(_pixels(image, row, column)), _window(row, column)
                 parts.append(self._measure(pixels, window, statistics, _origin(row, column)))
                 yield statistics
-            calibration = [
-                ((mean - own_mean) / _deviation(own_variance), np.sqrt(variance) / _deviation(own_variance))
-                for (mean, variance), (own_mean, own_variance, _) in zip(merged(parts), own, strict=True)
+            entries = [
+                calibration(*moments, *patches_own[:2])
+                for moments, patches_own in zip(merged(parts), own, strict=True)
             ]
-            own = self._sample(patches, None, calibration, origins)
+            own = self._sample(patches, None, entries, origins)
             before, statistics = (
                 statistics,
                 [
                     calibrated(mean, variance, *entry)
-                    for (mean, variance, _), entry in zip(own, calibration, strict=True)
+                    for (mean, variance, _), entry in zip(own, entries, strict=True)
                 ],
             )
             if change(before, statistics) <= self.tolerance:
@@ -297,10 +304,6 @@ def _of_type(kind: Any, array: np.ndarray) -> np.ndarray:
     """float32 in [-1, 1] as it is, or as uint8."""
     clipped = np.clip(array, -1, 1)
     return np.round(clipped * 127.5 + 127.5).astype("uint8") if kind == np.uint8 else clipped
-
-
-def _deviation(variance: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.maximum(variance, 1e-10))
 
 
 def _origin(row: Span, column: Span) -> np.ndarray:

@@ -78,7 +78,11 @@ def alone_in_its_run(train: _Train) -> _Train:
 
     @functools.wraps(train)
     def alone(*args: Any, **kwargs: Any) -> Any:
-        with Run(signature.bind(*args, **kwargs).arguments["out"]).held():
+        given = signature.bind(*args, **kwargs).arguments
+        run = Run(given["out"])
+        with run.held():
+            if not given.get("resume"):
+                run.refuse_content()
             return train(*args, **kwargs)
 
     return cast(_Train, alone)
@@ -150,6 +154,7 @@ def train_style(
         FileNotFoundError: no paintings, photographs, checkpoint, or weights of VGG.
         ValueError: options out of range, a painting that is damaged or too small, or a run that has done so
             many steps.
+        FileExistsError: out holds something, and `resume` is not given.
         BlockingIOError: another process trains in the run folder.
         TrainingInterrupted: by SIGINT or SIGTERM, with a checkpoint written.
     """
@@ -165,6 +170,11 @@ def train_style(
         model.style_weight, model.total_variation_weight = style_weight, total_variation_weight
     else:
         paintings = {name: read_painting(path, painting_size) for name, path in found.items()}
+        if calm_blocks is not None and not temporal_weight:
+            raise ValueError(
+                "calm_blocks are of a network for calm pictures, which a temporal weight trains; received "
+                f"{calm_blocks}, and a temporal_weight of 0: add one, e.g. 10, or leave calm_blocks out."
+            )
         keras.utils.set_random_seed(seed)
         with precision.scope(precision_name) as reason:
             say(reason)

@@ -205,6 +205,8 @@ def test_predict_paints_as_stylize_does(calm):
     blend = np.float32([[2, 6], [0.5, 0]])  # by their proportions
     expected = [model.stylize(image, weights) for image, weights in zip(images, blend, strict=True)]
     np.testing.assert_allclose(model.predict([images, blend], verbose=0), expected, atol=1e-5)
+    pairs = tf.data.Dataset.from_tensor_slices((images, np.eye(2, dtype=int)[[1, 1]])).batch(1)
+    np.testing.assert_allclose(model.predict(pairs, verbose=0), model.stylize(images, "plain"), atol=1e-5)
     with PatternStrength(1.0):  # says otherwise
         textured = model([images, tf.one_hot([1, 1], 2)])
     np.testing.assert_allclose(textured, model.stylize(images, "plain", texture=1), atol=1e-5)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from keras_gen import layers
 from keras_gen.image import to_uint8
-from keras_gen.layers.instance_statistics import calibrated
+from keras_gen.layers.instance_statistics import calibrated, calibration
 from keras_gen.style import tiles
 
 
@@ -153,10 +153,15 @@ def test_merged_moments_are_those_of_the_whole():
 
 def test_calibration_tells_the_whole_from_its_patches():
     whole, part = np.random.default_rng(1).normal([1, 5], [2, 0.1], (2, 50, 2))
-    shift, scale = (whole.mean(0) - part.mean(0)) / part.std(0), whole.std(0) / part.std(0)
-    mean, variance = calibrated(part.mean(0), part.var(0), shift, scale)
+    found = calibration(whole.mean(0), whole.var(0), part.mean(0), part.var(0))
+    mean, variance = calibrated(part.mean(0), part.var(0), *found)
     np.testing.assert_allclose(mean, whole.mean(0))
     np.testing.assert_allclose(variance, whole.var(0))
+    # A shift is one of the part's deviations, and goes with them.
+    mean, variance = calibrated(part.mean(0), 4 * part.var(0), *found)
+    shift = whole.mean(0) - part.mean(0)
+    np.testing.assert_allclose(mean[0], part.mean(0)[0] + 2 * shift[0], atol=0.002)
+    np.testing.assert_allclose(variance[0], 4 * whole.var(0)[0], rtol=0.01)
 
 
 def test_patches_are_from_everywhere(image):

@@ -19,7 +19,7 @@ from keras_gen.data import set_epoch
 from keras_gen.networks.vgg import vgg16
 from keras_gen.runs.folder import Run
 from keras_gen.runs.lock import locked
-from keras_gen.style import painter
+from keras_gen.style import adain_training, painter
 from keras_gen.style.adain_training import _hues, paired, train_adain, windows
 from keras_gen.style.photographs import photographs
 from keras_gen.style.settings import recall, remember
@@ -286,6 +286,25 @@ def test_what_a_run_was_begun_with_stays(folder, tmp_path):
     with pytest.raises(ValueError, match=r"total_variation_weight must be .* received -1"):
         _train(folder, tmp_path, steps=3, resume=True, total_variation_weight=-1)
     assert recall(tmp_path) == {**settings, **changed}
+    with pytest.raises(FileExistsError, match="holds a run already"):
+        _train(folder, tmp_path, steps=3)
+    with pytest.raises(ValueError, match="received 2, and a temporal_weight of 0"):
+        _train(folder, tmp_path / "other", calm_blocks=2)
+
+
+@pytest.mark.slow
+def test_any_paintings_network_goes_on_by_the_paintings_it_was_begun_with(folder, tmp_path, monkeypatch):
+    arguments = {**SETTINGS, "backbone": str(folder / "vgg.weights.h5"), "say": lambda line: None, "steps": 1}
+    photographs = str(folder / "photographs")
+    train_adain(folder / "paintings", photographs, tmp_path, **arguments, painting_size=24)
+    read, settings = [], recall(tmp_path)
+    real = adain_training.read_painting
+    monkeypatch.setattr(adain_training, "read_painting", lambda *given: read.append(given) or real(*given))
+    train_adain("", photographs, tmp_path, steps=2, crop=16, resume=True, say=lambda line: None)
+    assert [(path.parent, size) for path, size in read] == [((folder / "paintings").resolve(), 24)] * 2
+    assert {name: recall(tmp_path)[name] for name in ("styles", "painting_size")} == {
+        name: settings[name] for name in ("styles", "painting_size")
+    }
 
 
 @pytest.mark.parametrize("train", [train_style, train_adain])
@@ -296,6 +315,10 @@ def test_two_do_not_train_in_one_folder(folder, tmp_path, train, resume):
     with pytest.raises(FileNotFoundError):
         train(folder / "none", "folder:none", tmp_path / "run", resume=resume)
     assert not (tmp_path / "run").exists()
+    (tmp_path / ".mine-2024.png").touch()  # as temporary files are called, but it is no run
+    with pytest.raises(FileNotFoundError if resume else FileExistsError):
+        train(folder / "paintings", str(folder / "photographs"), tmp_path, resume=resume)
+    assert (tmp_path / ".mine-2024.png").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 cut short", None])
