@@ -98,7 +98,10 @@ class InstanceStatistics:
 
 
 def calibrated(mean: Any, variance: Any, shift: Any, scale: Any) -> tuple[Any, Any]:
-    """A mean moved by `shift` standard deviations, and a variance of `scale` times the standard deviation."""
+    """A mean moved by `shift` deviations, and a variance of `scale` times the deviation.
+
+    Deviations are those that normalizations divide by, with the default epsilon in them.
+    """
     steady = variance + _STEADY
     scaled = steady * scale**2 - _STEADY
     return mean + shift * steady**0.5, (scaled + abs(scaled)) / 2  # not below 0
