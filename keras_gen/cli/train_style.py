@@ -159,12 +159,9 @@ def train_style(
     import keras
 
     from keras_gen.models.registry import look_up
-    from keras_gen.runs.folder import Run
     from keras_gen.runs.settings import option_name
     from keras_gen.style import adain_training, settings, training
 
-    if not resume:
-        Run(out).refuse_content()
     chosen = settings.recall(out, given) if resume else {"method": "fast", **given}
     functions: dict[str, Callable[..., Any]] = {
         "fast": training.train_style,
